@@ -44,12 +44,12 @@ def half_extents(axes: Sequence[Axis]) -> tuple[float, ...]:
 
 def nyquist_frequencies(axes: Sequence[Axis]) -> tuple[float, ...]:
     """Angular frequency of half a cycle per sample, in radians per coordinate unit, per axis."""
-    return tuple(
-        math.pi * axis.extent / (2.0 * half) for axis, half in zip(axes, half_extents(axes), strict=True)
-    )
+    return tuple(math.pi * axis.extent / (2.0 * half) for axis, half in zip(axes, half_extents(axes), strict=True))
 
 
-def sample_centres(positions: NDArray[np.floating | np.integer], *, count: int, half_extent: float) -> NDArray[np.float64]:
+def sample_centres(
+    positions: NDArray[np.floating | np.integer], *, count: int, half_extent: float
+) -> NDArray[np.float64]:
     """Coordinates of grid positions along one axis that holds ``count`` samples.
 
     ``positions`` may be fractional (a shift of half a sample) and may lie outside the axis.

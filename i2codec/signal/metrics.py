@@ -12,9 +12,7 @@ from i2codec.signal.colour import channel_weights, to_fitted, transform_for
 from i2codec.signal.description import SignalDescription
 
 
-def distortion(
-    *, target: NDArray[np.float32], decoded: NDArray[np.float32], description: SignalDescription
-) -> float:
+def distortion(*, target: NDArray[np.float32], decoded: NDArray[np.float32], description: SignalDescription) -> float:
     """Distortion of unit-range samples ``[*grid, C]``.
 
     The mean squared error over colour channels, premultiplied where there is alpha, plus

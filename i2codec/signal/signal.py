@@ -82,7 +82,8 @@ def to_source_samples(samples: NDArray[np.float32], description: SignalDescripti
     unit = np.clip(samples, 0.0, 1.0)
     if sample_format in _FLOAT_DTYPES:
         values = description.offset + description.scale * unit.astype(np.float64)
-        return values.astype(_FLOAT_DTYPES[sample_format])
+        floats: NDArray[np.generic] = values.astype(_FLOAT_DTYPES[sample_format])
+        return floats
     if sample_format not in _INTEGER_FULL_SCALE:
         raise OptionError(f"sample format {sample_format.name} is not one of a photo")
     full_scale = _INTEGER_FULL_SCALE[sample_format]

@@ -1,0 +1,1 @@
+"""i2codec: signals stored as (Implicit)² networks."""

@@ -1,0 +1,1 @@
+"""Entropy coding of integers under frozen integer frequency tables. NumPy, no torch."""

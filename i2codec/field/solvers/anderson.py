@@ -1,0 +1,51 @@
+"""Anderson acceleration (Walker, Ni, "Anderson acceleration for fixed-point iterations", 2011)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from i2codec.field.solvers.contract import ResidualRecord, Solution, Solver, Transition
+
+
+@dataclass(frozen=True)
+class Anderson(Solver):
+    """The affine mix of the last images whose residuals cancel best, row by row.
+
+    Parameters
+    ----------
+    window:
+        Number of past images mixed, at least 1.
+    ridge:
+        Ridge of the least-squares problem, relative to the largest squared residual.
+    """
+
+    window: int = 5
+    ridge: float = 1e-10
+
+    def __call__(self, transition: Transition, start: Tensor, *, max_steps: int, tolerance: float) -> Solution:
+        """See :class:`Solver`."""
+        record, state = ResidualRecord(tolerance), start
+        images: list[Tensor] = []
+        residuals: list[Tensor] = []
+        for _ in range(max_steps):
+            image = transition(state)
+            done = record.add(state=state, image=image)
+            images = [*images, image][-self.window :]
+            residuals = [*residuals, image - state][-self.window :]
+            state = self._mix(torch.stack(images, dim=1), torch.stack(residuals, dim=1))
+            if done:
+                break
+        return record.solution(image)
+
+    def _mix(self, images: Tensor, residuals: Tensor) -> Tensor:
+        """Σ αᵢ imageᵢ with Σ αᵢ = 1 minimising ‖Σ αᵢ residualᵢ‖, of ``[N, m, w]`` each."""
+        gram = (residuals @ residuals.mT).double()  # [N, m, m]; float32 loses α near convergence
+        largest = gram.diagonal(dim1=-2, dim2=-1).amax(dim=-1)[:, None, None].clamp(min=1e-300)
+        identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+        ones = torch.ones(gram.shape[:-1], dtype=gram.dtype, device=gram.device)
+        weights = torch.linalg.solve(gram / largest + self.ridge * identity, ones)
+        weights = weights / weights.sum(dim=-1, keepdim=True)
+        return torch.einsum("nm,nmw->nw", weights.to(images.dtype), images)
