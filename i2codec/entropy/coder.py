@@ -76,6 +76,7 @@ class Encoder(Coder):
     """Takes integers in, gives bytes out."""
 
     def __init__(self) -> None:
+        """Start with no words."""
         self._range_encoder = constriction.stream.queue.RangeEncoder()
 
     def _symbols(self, symbols: NDArray[np.int32] | None, *, count: int, model: Any) -> NDArray[np.int32]:
@@ -91,15 +92,17 @@ class Encoder(Coder):
 
 
 class Decoder(Coder):
-    """Takes bytes in, gives integers out. Whatever the bytes are, it ends and stays in bounds.
-
-    Raises
-    ------
-    FormatError
-        If the bytes are not whole words, or what they decode to is not valid.
-    """
+    """Takes bytes in, gives integers out. Whatever the bytes are, it ends and stays in bounds."""
 
     def __init__(self, data: bytes) -> None:
+        """Read from the start of ``data``.
+
+        Raises
+        ------
+        FormatError
+            If the bytes are not whole words; ``code`` also raises it where no encoder can
+            have written them.
+        """
         if len(data) % 4:
             raise FormatError(f"{len(data)} bytes of coded integers; expected a multiple of 4")
         words = np.frombuffer(data, dtype="<u4").astype(np.uint32)

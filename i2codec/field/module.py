@@ -40,6 +40,7 @@ class ImplicitField(nn.Module):
         steps: int,
         fixed_state_scale: float | None = None,
     ) -> None:
+        """Hold ``tensors`` as parameters, without copying them."""
         super().__init__()
         self.architecture = architecture
         self.tensors = nn.ParameterDict({name: nn.Parameter(tensor) for name, tensor in tensors.items()})
@@ -75,8 +76,10 @@ class ImplicitField(nn.Module):
         gain = weight.new_ones(())
         for level in range(1, self.architecture.depth + 1):
             gain = gain * torch.linalg.matrix_norm(self.tensors[f"A_{level}"], ord=order)
-        scale: Tensor = self.architecture.contraction / gain
-        return scale.clamp(max=1.0)
+        contraction = self.architecture.contraction
+        least = max(contraction, torch.finfo(gain.dtype).tiny)  # c / max(‖A‖, c): no division by zero, nor in gradients
+        scale: Tensor = contraction / gain.clamp(min=least)
+        return scale
 
     def inject(self, x: Tensor) -> list[Tensor]:
         """``g_0(x)``, then ``U_l x`` for siren and ``g_l(x)`` else: L + 1 tensors ``[N, w]``."""
@@ -117,9 +120,9 @@ class ImplicitField(nn.Module):
         if self.architecture.filter is not Filter.GABOR:
             return wave
         mu, gamma = self.tensors[f"mu_{level}"], self.tensors[f"gamma_{level}"]
-        position = x.to(mu.dtype)
-        squared_distance = (position**2).sum(-1, keepdim=True) - 2.0 * position @ mu.T + (mu**2).sum(-1)
-        return wave * torch.exp(-0.5 * gamma**2 * squared_distance.clamp(min=0.0))
+        mu, gamma = mu.to(x.dtype), gamma.to(x.dtype)  # narrow envelopes need the precision of x too
+        squared_distance = (x**2).sum(-1, keepdim=True) - 2.0 * x @ mu.T + (mu**2).sum(-1)
+        return wave * torch.exp(-0.5 * gamma**2 * squared_distance.clamp(min=0.0)).to(wave.dtype)
 
 
 def initial_tensors(
@@ -147,20 +150,19 @@ def initial_tensors(
     span = torch.tensor(frequencies, dtype=torch.float32)
     tensors: dict[str, Tensor] = {}
     for name, shape in architecture.tensor_shapes.items():
-        symbol = name.partition("_")[0]
-        match symbol:
-            case "A":  # unit variance is kept through sin: Sitzmann et al. 2020, section 3.2
+        match name.split("_"):
+            case ["A", _]:  # unit variance is kept through sin: Sitzmann et al. 2020, section 3.2
                 tensors[name] = uniform(shape, math.sqrt(6.0 / w))
-            case "U":
+            case ["U", _]:
                 tensors[name] = uniform(shape) * span
-            case "phi" | "b" if len(shape) == 1 and shape[0] == w:
-                tensors[name] = uniform(shape, math.pi) if symbol == "phi" else uniform(shape, 1.0 / math.sqrt(w))
-            case "mu":
+            case ["phi", _]:
+                tensors[name] = uniform(shape, math.pi)
+            case ["mu" | "gamma", _]:
                 tensors[name] = uniform(shape)
-            case "gamma":
-                tensors[name] = uniform(shape)
-            case _:
-                tensors[name] = torch.zeros(shape) if name == "b" else uniform(shape, 1.0 / math.sqrt(w))
+            case ["b"]:
+                tensors[name] = torch.zeros(shape)
+            case _:  # W and b_l
+                tensors[name] = uniform(shape, 1.0 / math.sqrt(w))
     return tensors
 
 

@@ -23,7 +23,6 @@ def build(methods: Mapping[str, type[Method]], name: str, options: Mapping[str, 
         raise OptionError(f"unknown {role} {name!r}; expected one of {', '.join(sorted(methods))}")
     known = {field.name for field in fields(methods[name])}  # type: ignore[arg-type]
     if unknown := set(options) - known:
-        raise OptionError(
-            f"{role} {name} has no option {', '.join(sorted(unknown))}; expected one of {', '.join(sorted(known)) or 'none'}"
-        )
+        expected = ", ".join(sorted(known)) or "none"
+        raise OptionError(f"{role} {name} has no option {', '.join(sorted(unknown))}; expected one of {expected}")
     return methods[name](**options)

@@ -116,7 +116,8 @@ class SignalDescription:
     """Everything about a signal except its samples.
 
     ``offset`` and ``scale`` map the samples' unit range to source units,
-    ``source = offset + scale · unit``; they are 0 and 1 for integer formats.
+    ``source = offset + scale · unit``; they are 0 and 1 for integer formats. ``affine`` maps a
+    shape's coordinates to source units: the 3×4 matrix, row by row; None for other kinds.
     """
 
     kind: Kind
@@ -127,6 +128,7 @@ class SignalDescription:
     scale: float = 1.0
     colour: ColourTags = ColourTags()
     source: SourceContainer = SourceContainer.ARRAY
+    affine: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.axes) <= 3:
@@ -135,6 +137,8 @@ class SignalDescription:
             raise OptionError(f"a signal has {len(self.channels)} channels; expected 1 to 16")
         if not (math.isfinite(self.offset) and math.isfinite(self.scale)):
             raise OptionError("offset and scale of a signal must be finite")
+        if self.affine is not None and not (len(self.affine) == 12 and all(map(math.isfinite, self.affine))):
+            raise OptionError("the affine map of a shape must be 12 finite numbers")
 
     @property
     def extents(self) -> tuple[int, ...]:

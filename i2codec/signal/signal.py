@@ -87,7 +87,8 @@ def to_source_samples(samples: NDArray[np.float32], description: SignalDescripti
     if sample_format not in _INTEGER_FULL_SCALE:
         raise OptionError(f"sample format {sample_format.name} is not one of a photo")
     full_scale = _INTEGER_FULL_SCALE[sample_format]
-    return np.rint(unit * np.float32(full_scale)).astype(_INTEGER_DTYPES[sample_format])
+    integers: NDArray[np.generic] = np.rint(unit * np.float32(full_scale)).astype(_INTEGER_DTYPES[sample_format])
+    return integers
 
 
 def from_source_samples(

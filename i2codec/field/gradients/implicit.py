@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from i2codec.errors import OptionError
 from i2codec.field.gradients.contract import Gradient
 from i2codec.field.solvers.contract import Transition, get_solver
 
@@ -30,6 +31,14 @@ class Implicit(Gradient):
     solver: str = "picard"
     max_steps: int = 200
     tolerance: float = 1e-6
+
+    def __post_init__(self) -> None:
+        get_solver(self.solver)
+        if self.max_steps < 1 or not self.tolerance >= 0.0:
+            raise OptionError(
+                f"implicit gradient with max_steps={self.max_steps}, tolerance={self.tolerance}; "
+                "expected max_steps ≥ 1, tolerance ≥ 0"
+            )
 
     def __call__(self, transition: Transition, fixed_point: Tensor) -> Tensor:
         """See :class:`Gradient`."""

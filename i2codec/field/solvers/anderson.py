@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from i2codec.errors import OptionError
 from i2codec.field.solvers.contract import ResidualRecord, Solution, Solver, Transition
 
 
@@ -25,6 +26,10 @@ class Anderson(Solver):
     window: int = 5
     ridge: float = 1e-10
 
+    def __post_init__(self) -> None:
+        if self.window < 1 or not self.ridge > 0.0:
+            raise OptionError(f"anderson with window={self.window}, ridge={self.ridge}; expected window ≥ 1, ridge > 0")
+
     def __call__(self, transition: Transition, start: Tensor, *, max_steps: int, tolerance: float) -> Solution:
         """See :class:`Solver`."""
         record, state = ResidualRecord(tolerance), start
@@ -32,20 +37,21 @@ class Anderson(Solver):
         residuals: list[Tensor] = []
         for _ in range(max_steps):
             image = transition(state)
-            done = record.add(state=state, image=image)
+            if record.add(state=state, image=image):
+                break
             images = [*images, image][-self.window :]
             residuals = [*residuals, image - state][-self.window :]
             state = self._mix(torch.stack(images, dim=1), torch.stack(residuals, dim=1))
-            if done:
-                break
         return record.solution(image)
 
     def _mix(self, images: Tensor, residuals: Tensor) -> Tensor:
         """Σ αᵢ imageᵢ with Σ αᵢ = 1 minimising ‖Σ αᵢ residualᵢ‖, of ``[N, m, w]`` each."""
-        gram = (residuals @ residuals.mT).double()  # [N, m, m]; float32 loses α near convergence
+        wide = residuals.double()  # squares of float32 residuals lose α near convergence
+        gram = wide @ wide.mT  # [N, m, m]
         largest = gram.diagonal(dim1=-2, dim2=-1).amax(dim=-1)[:, None, None].clamp(min=1e-300)
         identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
         ones = torch.ones(gram.shape[:-1], dtype=gram.dtype, device=gram.device)
-        weights = torch.linalg.solve(gram / largest + self.ridge * identity, ones)
+        # solve_ex, because solve reads back from the device whether it failed; the ridge keeps it from failing
+        weights, _ = torch.linalg.solve_ex(gram / largest + self.ridge * identity, ones)
         weights = weights / weights.sum(dim=-1, keepdim=True)
         return torch.einsum("nm,nmw->nw", weights.to(images.dtype), images)

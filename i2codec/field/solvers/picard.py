@@ -18,8 +18,7 @@ class Picard(Solver):
         record, state = ResidualRecord(tolerance), start
         for _ in range(max_steps):
             image = transition(state)
-            done = record.add(state=state, image=image)
-            state = image
-            if done:
+            if record.add(state=state, image=image):
                 break
-        return record.solution(state)
+            state = image
+        return record.solution(image)

@@ -1,0 +1,105 @@
+"""``i2codec encode``."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import click
+
+from i2codec.cli.parameters import STANDARD_STREAM, SizeBytes, default_destination, read_input
+from i2codec.cli.progress_bar import ProgressBar
+from i2codec.fit.goals import DEFAULT_QUALITY
+from i2codec.fit.presets import PRESETS
+from i2codec.options import FIELDS, FILTERS, METADATA, EncodeOptions
+
+_DEVICES = ("auto", "cpu", "cuda")
+
+
+@click.command()
+@click.argument("source", metavar="SRC")
+@click.option(
+    "-o", "destination", metavar="DST.i2", help="Output; default is SRC with the suffix .i2, - is standard output."
+)
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    default=EncodeOptions.preset,
+    show_default=True,
+    help="How long to fit.",
+)
+@click.option("--lmbda", type=float, metavar="F", help="Minimise distortion + F · bits per pixel.")
+@click.option(
+    "--quality",
+    type=click.IntRange(0, 100),
+    metavar="0-100",
+    help="A scale of lmbda. Without a rate option the width is that of "
+    f"quality {DEFAULT_QUALITY} and quantisation costs at most 0.3 dB.",
+)
+@click.option("--target-bpp", type=float, metavar="F", help="Bits per pixel, all bytes counted.")
+@click.option("--target-size", type=SizeBytes(), help="Size in bytes, all bytes counted.")
+@click.option("--target-psnr", type=float, metavar="F", help="PSNR in dB.")
+@click.option(
+    "--field",
+    type=click.Choice(FIELDS),
+    default=EncodeOptions.field,
+    show_default=True,
+    help="Kind of field; grid is not available yet.",
+)
+@click.option(
+    "--filter",
+    type=click.Choice(FILTERS),
+    default=EncodeOptions.filter,
+    show_default=True,
+    help="Filters of the coordinate field.",
+)
+@click.option("--width", type=int, metavar="N", help="Size of the state; chosen by default.")
+@click.option("--steps", type=int, metavar="N", help="Optimiser steps in all; the preset's by default.")
+@click.option(
+    "--device", type=click.Choice(_DEVICES), default=EncodeOptions.device, show_default=True, help="Where to fit."
+)
+@click.option(
+    "--seed", type=int, default=EncodeOptions.seed, show_default=True, metavar="N", help="Seed of all random numbers."
+)
+@click.option("--time-limit", type=float, metavar="S", help="Lay the whole encoding over S seconds.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Continue from FILE after an interruption.",
+)
+@click.option(
+    "--metadata",
+    type=click.Choice(METADATA),
+    default=EncodeOptions.metadata,
+    show_default=True,
+    help="ICC profile and EXIF.",
+)
+@click.option("--force", is_flag=True, help="Replace the output if it exists.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def encode(source: str, destination: str | None, force: bool, quiet: bool, **options: Any) -> None:
+    """Fit a network to the photo SRC and store it as DST.i2.
+
+    SRC is a PNG, JPEG, WebP, TIFF or .npy file; - is standard input.
+
+    \b
+    i2codec encode photo.png
+    i2codec encode photo.png -o small.i2 --target-size 12k --preset medium
+    i2codec encode photo.png --time-limit 60
+    """
+    output = destination or default_destination(source, suffix=".i2")
+    EncodeOptions(**options)  # refuse wrong options before anything is loaded or read
+    import i2codec
+
+    data = read_input(source)
+    with warnings.catch_warnings(record=True) as caught, ProgressBar(quiet=quiet) as progress:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", i2codec.TargetMissedWarning)
+        if output == STANDARD_STREAM:
+            sys.stdout.buffer.write(i2codec.encode(data, progress=progress, **options))
+        else:
+            i2codec.encode_file(data, output, force=force, progress=progress, **options)
+    for warning in caught:
+        click.echo(f"i2codec: {warning.message}", err=True)

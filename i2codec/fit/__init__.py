@@ -1,0 +1,1 @@
+"""The encoder: fit a field to a signal, quantise it, choose its step count."""

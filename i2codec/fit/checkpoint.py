@@ -1,0 +1,89 @@
+"""A file that an interrupted fit continues from."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from i2codec.errors import InputError, OutputError
+
+_INTERVAL_S = 5.0
+_FORMAT = 1
+
+
+@dataclass
+class Checkpoint:
+    """States of the stages of one fit, by stage, kept in a file.
+
+    Without a path it keeps nothing. Saving never changes the fit, so a continued one gives
+    the same bytes as one that was never interrupted.
+
+    Parameters
+    ----------
+    path:
+        The file, or ``None``.
+    fingerprint:
+        Identifies source and options; a file with another one is refused.
+    """
+
+    path: Path | None = None
+    fingerprint: str = ""
+    _stages: dict[str, Any] = field(default_factory=dict)
+    _last_save: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        if self.path is None or not self.path.exists():
+            return
+        try:
+            # weights_only: tensors and plain containers, never code
+            content = torch.load(self.path, map_location="cpu", weights_only=True)
+            found, version, stages = content["fingerprint"], content["format"], content["stages"]
+        except Exception as error:
+            raise InputError(f"{self.path} is not an i2codec checkpoint; delete it or name another file") from error
+        if version != _FORMAT or found != self.fingerprint:
+            raise InputError(
+                f"checkpoint {self.path} belongs to another source, options or release; delete it or name another file"
+            )
+        self._stages = stages
+
+    def load(self, stage: str) -> Any:
+        """The state saved for a stage, or ``None``."""
+        return self._stages.get(stage)
+
+    @property
+    def due(self) -> bool:
+        """True if the last save is some seconds ago."""
+        return self.path is not None and time.monotonic() - self._last_save >= _INTERVAL_S
+
+    def save(self, stage: str, state: Any) -> None:
+        """Keep ``state`` (tensors in plain containers) for a stage; the file is replaced in one step.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        if self.path is None:
+            return
+        self._stages[stage] = state
+        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        try:
+            torch.save({"format": _FORMAT, "fingerprint": self.fingerprint, "stages": self._stages}, partial)
+            partial.replace(self.path)
+        except (OSError, RuntimeError) as error:
+            raise OutputError(f"checkpoint {self.path} cannot be written: {error}") from error
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+        self._last_save = time.monotonic()
+
+    def remove(self) -> None:
+        """Delete the file: the fit is done."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)

@@ -1,0 +1,29 @@
+"""How much work a whole encoding may take, dealt out to its phases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from i2codec.fit.clock import Clock, StepClock, TimeClock
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Optimiser steps, or seconds of optimisation, of which phases take shares.
+
+    Parameters
+    ----------
+    steps:
+        All optimiser steps together.
+    seconds:
+        If not ``None``, the time that all steps together take, in place of ``steps``.
+    """
+
+    steps: int
+    seconds: float | None = None
+
+    def clock(self, share: float) -> Clock:
+        """A clock for ``share`` of the whole, at least one step."""
+        if self.seconds is not None:
+            return TimeClock(self.seconds * share)
+        return StepClock(max(1, round(self.steps * share)))

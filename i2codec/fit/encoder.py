@@ -1,0 +1,269 @@
+"""From a signal to what its file holds: width, fit, steps, rounding, contraction, step count."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from i2codec.container.limits import DEFAULT_LIMITS
+from i2codec.entropy.quantiser import dequantise, quantise
+from i2codec.errors import FitError
+from i2codec.field.architecture import Architecture, Filter
+from i2codec.field.contraction import proved_state_scale
+from i2codec.field.module import ImplicitField, to_arrays
+from i2codec.fit.checkpoint import Checkpoint
+from i2codec.fit.effort import Effort
+from i2codec.fit.field_fit import EVALUATION_STEPS, FieldFit, with_contraction
+from i2codec.fit.goals import Goal, LossGoal, PriceGoal, PsnrGoal, SizeGoal
+from i2codec.fit.points import TrainingPoints
+from i2codec.fit.presets import Preset
+from i2codec.fit.progress import Progress, Reporter
+from i2codec.fit.quantisation import StepSearch, Trial
+from i2codec.fit.step_count import measure_step_count
+from i2codec.fit.widths import SEARCH_SHARE, default_width, searched_width
+from i2codec.payload.file import StoredSignal, write_signal
+from i2codec.payload.network_section import QuantisedNetwork
+from i2codec.signal.colour import from_fitted, transform_for
+from i2codec.signal.metrics import psnr_db
+from i2codec.signal.signal import Signal
+
+# Step counts are within 1/1024 of the range, or a tenth of the error where that is less.
+_STEP_COUNT_TOLERANCE = 1.0 / 1024.0
+# Rounding little by little wins back about 40 % of the loss (docs/fitting.md), so 0.3 dB asked
+# for is 0.5 dB before it.
+_RECOVERY = 0.6
+_ATTEMPTS = 3
+_REFERENCE_POINTS = 8192
+_TIGHTER = 2.0**-0.35
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What to fit and how.
+
+    Parameters
+    ----------
+    preset:
+        Phases and steps.
+    goal:
+        What is asked of rate and distortion.
+    filter:
+        Filters of the field.
+    width:
+        Size of the state; ``None`` chooses it for the goal.
+    depth:
+        Layers inside F.
+    contraction:
+        Contraction factor c, in the spectral norm.
+    seed:
+        Start of the field and choice of batches.
+    device:
+        ``cpu`` or ``cuda``.
+    time_limit_s:
+        If not ``None``, the time that the whole encoding is laid over.
+    """
+
+    preset: Preset
+    goal: Goal
+    filter: Filter = Filter.SIREN
+    width: int | None = None
+    depth: int = 1
+    contraction: float = 0.5
+    seed: int = 0
+    device: str = "cpu"
+    time_limit_s: float | None = None
+
+
+@dataclass
+class SignalEncoder:
+    """Encodes one signal.
+
+    Parameters
+    ----------
+    signal:
+        Samples in their unit range.
+    settings:
+        What to fit and how.
+    reporter, checkpoint:
+        Where progress goes, and where an interrupted fit continues from.
+    """
+
+    signal: Signal
+    settings: FitSettings
+    reporter: Reporter = field(default_factory=Reporter)
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+
+    def __post_init__(self) -> None:
+        self._started = time.monotonic()
+        self._points = TrainingPoints.of_signal(self.signal, device=self.settings.device)
+
+    def encode(self) -> StoredSignal:
+        """Fit, quantise and measure; what the file will hold.
+
+        Raises
+        ------
+        FitError
+            If the fit diverges or its fixed point cannot be bounded.
+        Cancelled
+            If the progress callback asks for it.
+        """
+        settings = self.settings
+        architecture = Architecture(
+            filter=settings.filter,
+            width=settings.width or 1,
+            depth=settings.depth,
+            axis_count=len(self.signal.axes),
+            channel_count=len(self.signal.description.channels),
+            contraction=float(np.nextafter(np.float32(settings.contraction), np.float32(0.0))),
+        )
+        fit = FieldFit(
+            description=self.signal.description,
+            points=self._points,
+            preset=settings.preset,
+            seed=settings.seed,
+            effort=Effort(settings.preset.steps),
+            overhead_bytes=self._overhead_bytes(architecture),
+            reporter=self.reporter,
+            checkpoint=self.checkpoint,
+        )
+        fit = replace(fit, effort=self._effort(fit, architecture))
+        architecture, share = self._with_width(architecture, fit)
+        fitted_share = sum(phase.share for phase in settings.preset.phases if not phase.quantised)
+        fitted = fit.start(architecture)
+        fit.fit(fitted, stage="main", share=share * fitted_share)
+        rounded, steps = self._rounded(fit, fitted, share=share * (1.0 - fitted_share))
+        return self._stored(fit, rounded, steps)
+
+    def _with_width(self, architecture: Architecture, fit: FieldFit) -> tuple[Architecture, float]:
+        """The architecture with its width chosen, and the share of the effort that is left."""
+        if self.settings.width is not None:
+            return architecture, 1.0
+        goal = self.settings.goal
+        if isinstance(goal, LossGoal | SizeGoal):
+            return replace(architecture, width=default_width(architecture, fit, goal)), 1.0
+        return replace(architecture, width=searched_width(architecture, fit, goal)), 1.0 - SEARCH_SHARE
+
+    def _rounded(
+        self, fit: FieldFit, fitted: ImplicitField, *, share: float
+    ) -> tuple[ImplicitField, Mapping[str, float]]:
+        """A copy of ``fitted`` on multiples of the steps that the goal asks for, and those steps.
+
+        One attempt rounds little by little while training; if it misses the goal, the next one
+        starts over with steps moved as far as it missed.
+        """
+        self.reporter.report(Progress("quantise", 0.0))
+        search = StepSearch(fitted, self._points)
+        trial = self._first_trial(search)
+        attempts = 1 if self.settings.time_limit_s is not None else _ATTEMPTS
+        for attempt in range(attempts):
+            rounded = copy.deepcopy(fitted)
+            fit.tune(rounded, trial.steps, stage=f"attempt {attempt}", share=share)
+            result = StepSearch(rounded, self._points).trial(trial.steps)
+            factor = self._correction(search, result)
+            if factor == 1.0:
+                return rounded, trial.steps
+            if attempt + 1 < attempts:
+                trial = search.trial({name: step * factor for name, step in trial.steps.items()})
+        if isinstance(self.settings.goal, LossGoal):  # within the loss for certain: plain rounding
+            trial = search.for_distortion(search.float_distortion * 10.0 ** (self.settings.goal.max_loss_db / 10.0))
+            return copy.deepcopy(fitted), trial.steps
+        return rounded, trial.steps
+
+    def _first_trial(self, search: StepSearch) -> Trial:
+        goal, floor = self.settings.goal, search.float_distortion
+        match goal:
+            case PriceGoal():
+                return search.for_price(goal.lmbda / self._points.count)
+            case SizeGoal():
+                return search.for_bits(max(8.0, 8.0 * (goal.size_bytes - self._overhead)))
+            case LossGoal():
+                return search.for_distortion(floor * 10.0 ** (goal.max_loss_db / _RECOVERY / 10.0))
+            case PsnrGoal():
+                # a fit that falls short is rounded finely; one with room to spare gives it up
+                room_db = max(0.1, psnr_db(floor) - goal.psnr_db)
+                return search.for_distortion(floor * 10.0 ** (room_db / 10.0))
+
+    def _correction(self, search: StepSearch, result: Trial) -> float:
+        """Factor on the steps for the next attempt; 1 if the goal is met."""
+        goal = self.settings.goal
+        match goal:
+            case PriceGoal():
+                return 1.0
+            case SizeGoal():
+                excess_bits = result.bits - 8.0 * (goal.size_bytes - self._overhead)
+                parameters = search.field.architecture.parameter_count
+                if excess_bits <= 0 and 8.0 * goal.size_bytes * 0.04 > -excess_bits:
+                    return 1.0
+                return math.pow(2.0, (excess_bits + 0.01 * 8.0 * goal.size_bytes) / parameters)
+            case LossGoal():
+                met = result.distortion <= search.float_distortion * 10.0 ** (goal.max_loss_db / 10.0)
+            case PsnrGoal():
+                met = psnr_db(result.distortion) >= min(goal.psnr_db, psnr_db(search.float_distortion) - 0.1) - 0.05
+        return 1.0 if met else _TIGHTER
+
+    def _stored(self, fit: FieldFit, rounded: ImplicitField, steps: Mapping[str, float]) -> StoredSignal:
+        """Prove the contraction on the dequantised weights and measure K; lower c where K is too large."""
+        self.reporter.report(Progress("pack", 0.0))
+        arrays = to_arrays(dict(rounded.tensors.items()))
+        integers = {name: quantise(array, step=steps[name]) for name, array in arrays.items()}
+        dequantised = {name: dequantise(integers[name], step=steps[name]) for name in integers}
+        architecture = rounded.architecture
+        state_scale = proved_state_scale(architecture, dequantised)
+        tensors = {name: torch.from_numpy(array).to(self.settings.device) for name, array in dequantised.items()}
+        exact = ImplicitField(architecture, tensors, steps=EVALUATION_STEPS, fixed_state_scale=state_scale)
+        exact.requires_grad_(False)
+        error = math.sqrt(StepSearch(exact, self._points).float_distortion)
+        tolerance = min(_STEP_COUNT_TOLERANCE, max(error / 10.0, 2.0**-18))
+        step_count = measure_step_count(exact, self._points, tolerance=tolerance)
+        if step_count > DEFAULT_LIMITS.max_steps:
+            if architecture.contraction < 0.1:
+                raise FitError(f"the fixed point needs {step_count} steps; at most 64 are allowed: lower --width")
+            lower = with_contraction(rounded, 0.7 * architecture.contraction)
+            fit.tune(lower, steps, stage=f"contraction {lower.architecture.contraction:.3f}", share=0.1)
+            return self._stored(fit, lower, steps)
+        network = QuantisedNetwork(
+            architecture, integers, steps, state_scale, step_count, transform_for(self.signal.description)
+        )
+        return StoredSignal(self.signal.description, network, self.signal.metadata)
+
+    def reference_samples(self, stored: StoredSignal) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """What the file must decode to, on the device it was fitted on.
+
+        Flat indices ``[n]`` of points spread over the grid, and the samples ``[n, C]`` there.
+        """
+        indices = self._points.lattice_indices(_REFERENCE_POINTS)
+        module = ImplicitField.from_stored(stored.network.dequantised()).to(self.settings.device)
+        with torch.no_grad():
+            fitted = module(self._points.coordinates(indices)).cpu().numpy()
+        return indices.cpu().numpy(), from_fitted(fitted, stored.network.colour_transform)
+
+    def _overhead_bytes(self, architecture: Architecture) -> int:
+        """Bytes of the file beside the coded weights, which do not depend on the width."""
+        zeros = {name: np.zeros(shape, dtype=np.int64) for name, shape in architecture.tensor_shapes.items()}
+        network = QuantisedNetwork(
+            architecture, zeros, dict.fromkeys(zeros, 1.0), 1.0, 1, transform_for(self.signal.description)
+        )
+        self._overhead = len(write_signal(StoredSignal(self.signal.description, network, self.signal.metadata)))
+        return self._overhead
+
+    def _effort(self, fit: FieldFit, architecture: Architecture) -> Effort:
+        """All steps, or the time that is left after what choosing steps and K and verifying will take."""
+        steps, limit = self.settings.preset.steps, self.settings.time_limit_s
+        if limit is None:
+            return Effort(steps)
+        width = self.settings.width or default_width(architecture, fit, LossGoal())
+        sampled = StepSearch(fit.start(replace(architecture, width=width)), self._points)
+        start = time.monotonic()
+        sampled.trial(dict.fromkeys(architecture.tensor_shapes, 0.01))
+        seconds_per_trial = time.monotonic() - start
+        shifts = 2 ** len(self.signal.axes)
+        trials = 70 + (shifts + 1) * self._points.count / sampled.sample_points * 8 / EVALUATION_STEPS
+        reserve = seconds_per_trial * trials + (time.monotonic() - self._started)
+        return Effort(steps, seconds=max(limit - reserve, 0.05 * limit))

@@ -1,0 +1,231 @@
+"""The fit: optimiser steps with fixed-point reuse and a cheap gradient.
+
+Huang, Bai, Kolter, "(Implicit)²", NeurIPS 2021, section 3.3: the state of step t − 1 starts
+the solve of step t, and the gradient passes through the last applications of F only, so the
+memory of a step does not depend on how many solver steps came before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from i2codec.errors import FitError
+from i2codec.field.gradients import Gradient, Phantom
+from i2codec.field.module import ImplicitField
+from i2codec.field.solvers import Picard
+from i2codec.fit.checkpoint import Checkpoint
+from i2codec.fit.clock import Clock
+from i2codec.fit.points import TrainingPoints
+from i2codec.fit.presets import Phase, Preset
+from i2codec.fit.progress import Progress, Reporter
+from i2codec.fit.rounding import ProgressiveRounding
+from i2codec.payload.network_section import rate_bits
+from i2codec.signal.metrics import psnr_db
+
+# Adam moves every weight by about its rate. Frequencies and phases are radians at the edge of
+# the domain, where moves of 10 and 3 times that proved best (docs/field.md).
+_RATE_FACTORS = {"U": 10.0, "phi": 3.0}
+_ADAM_BETAS = (0.9, 0.99)
+
+
+class TrainingStep(nn.Module):
+    """Forward pass of one optimiser step: solve without gradient, then attach the gradient."""
+
+    def __init__(self, field: ImplicitField, gradient: Gradient) -> None:
+        """Train ``field`` with ``gradient`` through its fixed point."""
+        super().__init__()
+        self.field = field
+        self.gradient = gradient
+
+    def forward(self, x: Tensor, start: Tensor | None, solver_steps: int) -> tuple[Tensor, Tensor]:
+        """Outputs ``[N, C]`` and state ``[N, w]`` at ``x`` ``[N, d]``.
+
+        ``start`` is the state to go on from, ``None`` is zero; ``solver_steps`` Picard steps
+        without gradient come before those of the gradient.
+        """
+        injection, scale = self.field.inject(x), self.field.state_scale()
+
+        def transition(z: Tensor) -> Tensor:
+            return self.field.layer(z, injection, scale)
+
+        state = torch.zeros_like(injection[0]) if start is None else start
+        if solver_steps:
+            with torch.no_grad():
+                state = Picard()(transition, state, max_steps=solver_steps, tolerance=0.0).state
+        state = self.gradient(transition, state)
+        return self.field.read_out(state), state
+
+
+@dataclass
+class PhaseRun:
+    """One phase of the fit of one field.
+
+    Parameters
+    ----------
+    stage:
+        Name in reports and in the checkpoint.
+    field:
+        Trained in place.
+    points:
+        What it is fitted to.
+    preset, phase:
+        How.
+    clock:
+        Length of the phase.
+    seed:
+        Picks the batches.
+    quantisation_steps:
+        Steps that the weights are rounded to, little by little; ``None`` trains them as they are.
+    overhead_bytes:
+        Bytes of the file beside the weights, for the estimated size in reports.
+    """
+
+    stage: str
+    field: ImplicitField
+    points: TrainingPoints
+    preset: Preset
+    phase: Phase
+    clock: Clock
+    seed: int
+    quantisation_steps: Mapping[str, float] | None
+    overhead_bytes: int
+
+    def __post_init__(self) -> None:
+        base = self.preset.learning_rate / math.sqrt(self.field.architecture.width)
+        groups = [
+            {"params": [tensor], "rate": base * _RATE_FACTORS.get(name.partition("_")[0], 1.0)}
+            for name, tensor in self.field.tensors.items()
+        ]
+        self._optimiser = torch.optim.Adam(groups, lr=base, betas=_ADAM_BETAS)
+        self._model = TrainingStep(self.field, Phantom(terms=self.preset.gradient_terms))
+        self._whole_batch = self.points.count <= self.preset.batch_points
+        self._rounding = None
+        if self.quantisation_steps is not None:
+            self._rounding = ProgressiveRounding(dict(self.field.tensors.items()), self.quantisation_steps)
+        self._step = 0
+        self._state: Tensor | None = None
+
+    def run(self, *, reporter: Reporter, checkpoint: Checkpoint) -> None:
+        """Take all steps of the phase, from the checkpoint's state where it has one.
+
+        Raises
+        ------
+        FitError
+            If the loss is not finite.
+        Cancelled
+            If the progress callback asks for it.
+        """
+        self._restore(checkpoint.load(self.stage))
+        while (fraction := self.clock.fraction(self._step)) < 1.0:
+            loss = self._optimise(fraction)
+            self._step += 1
+            if reporter.due:  # reading the loss waits for the device, so not at every step
+                self._report(reporter, fraction, loss)
+            if checkpoint.due:
+                checkpoint.save(self.stage, self._snapshot())
+        if not all(torch.isfinite(tensor).all() for tensor in self.field.tensors.values()):
+            raise FitError("the loss is not finite any more; the fit diverged: try another --seed or a smaller --width")
+        if self._rounding is not None:
+            self._rounding.settle()
+        checkpoint.save(self.stage, self._snapshot())
+
+    def _optimise(self, fraction: float) -> Tensor:
+        """One optimiser step; the distortion of its batch, a scalar."""
+        if self._rounding is not None:
+            self._rounding.advance(fraction)
+        number, kept_for = (0, self._step) if self._whole_batch else divmod(self._step, self.preset.batch_reuse)
+        if kept_for == 0 or not hasattr(self, "_x"):
+            self._load_batch(number)
+        fresh = kept_for == 0
+        start, solver_steps = (None, self.preset.start_steps) if fresh else (self._state, 0)
+        arguments = (self._x, start, solver_steps)
+        output, state = self._model(*arguments)
+        loss: Tensor = ((output - self._targets) ** 2 @ self.points.channel_weights).mean()
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        rate = self._rate(fraction)
+        for group in self._optimiser.param_groups:
+            group["lr"] = group["rate"] * rate
+        self._update()
+        self._state = state.detach()
+        return loss.detach()
+
+    def _update(self) -> None:
+        """Move the weights; frozen ones stay where they are."""
+        if self._rounding is None:
+            self._optimiser.step()
+            return
+        before = {name: tensor.detach().clone() for name, tensor in self.field.tensors.items()}
+        self._optimiser.step()
+        with torch.no_grad():
+            for name, tensor in self.field.tensors.items():
+                tensor.copy_(torch.where(self._rounding.free(name), tensor, before[name]))
+
+    def _load_batch(self, number: int) -> None:
+        size = self.preset.batch_points
+        if self._whole_batch:
+            indices = self.points.lattice_indices(size)
+        else:
+            indices = self.points.batch_indices(size, seed=self.seed, number=number)
+        self._x, self._targets = self.points.coordinates(indices), self.points.targets[indices]
+
+    def _rate(self, fraction: float) -> float:
+        """Half a cosine from the phase's first rate to its last."""
+        blend = 0.5 * (1.0 + math.cos(math.pi * fraction))
+        return self.phase.last_rate + (self.phase.first_rate - self.phase.last_rate) * blend
+
+    def _report(self, reporter: Reporter, fraction: float, loss: Tensor) -> None:
+        distortion = float(loss)
+        if not math.isfinite(distortion):
+            raise FitError("the loss is not finite; the fit diverged: try another --seed or a smaller --width")
+        steps = self.quantisation_steps or typical_steps(dict(self.field.tensors.items()))
+        integers = {
+            name: torch.round(tensor.detach() / steps[name]).long().cpu().numpy()
+            for name, tensor in self.field.tensors.items()
+        }
+        reporter.report(
+            Progress(
+                stage=self.stage.rpartition("/")[2],
+                fraction=fraction,
+                step=self._step,
+                psnr_db=psnr_db(distortion),
+                size_bytes=self.overhead_bytes + round(rate_bits(integers) / 8),
+                remaining_s=self.clock.remaining_s(self._step),
+            )
+        )
+
+    def _snapshot(self) -> dict[str, Any]:
+        return {
+            "step": self._step,
+            "tensors": {name: tensor.detach().clone() for name, tensor in self.field.tensors.items()},
+            "optimiser": self._optimiser.state_dict(),
+            "state": self._state,
+            "rounding": self._rounding and self._rounding.snapshot(),
+        }
+
+    def _restore(self, snapshot: dict[str, Any] | None) -> None:
+        if snapshot is None:
+            return
+        device = self.points.targets.device
+        self._step = snapshot["step"]
+        with torch.no_grad():
+            for name, tensor in self.field.tensors.items():
+                tensor.copy_(snapshot["tensors"][name])
+        self._optimiser.load_state_dict(snapshot["optimiser"])
+        if self._rounding is not None:
+            self._rounding.restore(snapshot["rounding"])
+        self._state = None if snapshot["state"] is None else snapshot["state"].to(device)
+
+
+def typical_steps(tensors: Mapping[str, Tensor]) -> dict[str, float]:
+    """Steps near those that the search will choose: a 16th of each tensor's root mean square."""
+    return {
+        name: max(float(torch.linalg.vector_norm(tensor.detach())) / math.sqrt(tensor.numel()) / 16.0, 1e-6)
+        for name, tensor in tensors.items()
+    }

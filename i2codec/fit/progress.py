@@ -1,0 +1,71 @@
+"""What the encoder reports while it works, and how a caller stops it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from i2codec.errors import Cancelled
+
+_INTERVAL_S = 0.1
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A report from the encoder.
+
+    Parameters
+    ----------
+    stage:
+        What it is doing: ``search``, ``fit``, ``quantise``, ``tune``, ``pack``.
+    fraction:
+        Part of the stage that is done, 0..1.
+    step:
+        Optimiser steps taken in this stage.
+    psnr_db:
+        PSNR of the last batch, NaN before the first.
+    size_bytes:
+        Estimated size of the file.
+    remaining_s:
+        Estimated time until the stage is done, NaN where unknown.
+    """
+
+    stage: str
+    fraction: float
+    step: int = 0
+    psnr_db: float = math.nan
+    size_bytes: int = 0
+    remaining_s: float = math.nan
+
+
+ProgressCallback = Callable[[Progress], bool | None]
+"""Called now and then; returning False cancels the encoding."""
+
+
+@dataclass
+class Reporter:
+    """Passes reports on at most every tenth of a second."""
+
+    callback: ProgressCallback | None = None
+    _last: float = field(default=-math.inf)
+
+    @property
+    def due(self) -> bool:
+        """True if a report now would be passed on."""
+        return self.callback is not None and time.monotonic() - self._last >= _INTERVAL_S
+
+    def report(self, progress: Progress) -> None:
+        """Pass ``progress`` on.
+
+        Raises
+        ------
+        Cancelled
+            If the callback returns False.
+        """
+        if self.callback is None:
+            return
+        self._last = time.monotonic()
+        if self.callback(progress) is False:
+            raise Cancelled("encoding was cancelled by the progress callback; nothing was written")

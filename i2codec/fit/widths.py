@@ -1,0 +1,103 @@
+"""Choose the width of the state for a goal."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from i2codec.field.architecture import Architecture
+from i2codec.fit.field_fit import FieldFit
+from i2codec.fit.goals import LossGoal, PriceGoal, PsnrGoal, SizeGoal
+from i2codec.fit.quantisation import StepSearch
+from i2codec.signal.metrics import psnr_db
+
+# Bits that a parameter takes after the search of steps, about 4.5 to 6 (docs/fitting.md).
+_BITS_PER_PARAMETER = 5.5
+# Rate of the default width. What a coordinate field reaches at λ = 0.001, the default quality.
+_DEFAULT_RATE_BPP = 0.75
+_SMALLEST, _LARGEST = 4, 512
+# Of a default encoding the largest width: it bounds the time on a CPU; --width goes higher.
+_LARGEST_DEFAULT = 192
+
+SEARCH_SHARE = 0.4
+"""Part of the effort that a search by short fits takes."""
+_PROBE_SHARE = SEARCH_SHARE / 4
+
+
+def default_width(architecture: Architecture, fit: FieldFit, goal: LossGoal | SizeGoal) -> int:
+    """The width for a goal that needs no search: it follows from the bits there are."""
+    if isinstance(goal, SizeGoal):
+        return _width_for_bits(architecture, 8 * (goal.size_bytes - fit.overhead_bytes))
+    return min(_LARGEST_DEFAULT, _width_for_bits(architecture, _DEFAULT_RATE_BPP * fit.points.count))
+
+
+def searched_width(architecture: Architecture, fit: FieldFit, goal: PriceGoal | PsnrGoal) -> int:
+    """The width for a goal, found with short fits."""
+    return (
+        _width_for_psnr(architecture, fit, goal)
+        if isinstance(goal, PsnrGoal)
+        else _width_for_price(architecture, fit, goal)
+    )
+
+
+def _width_for_bits(architecture: Architecture, bits: float) -> int:
+    """The largest width whose parameters fit into ``bits``."""
+    width = _SMALLEST
+    while width < _LARGEST and _bits(replace(architecture, width=width + 1)) <= bits:
+        width += 1
+    return width
+
+
+def _bits(architecture: Architecture) -> float:
+    return _BITS_PER_PARAMETER * architecture.parameter_count
+
+
+def _probe(architecture: Architecture, fit: FieldFit, *, share: float = _PROBE_SHARE) -> float:
+    """Distortion that a short fit reaches."""
+    field = fit.start(architecture)
+    fit.fit(field, stage=f"search/width {architecture.width}, {share:.2f}", share=share)
+    return StepSearch(field, fit.points).float_distortion
+
+
+def _width_for_price(architecture: Architecture, fit: FieldFit, goal: PriceGoal) -> int:
+    """Walk by factors of √2 in width, downhill in distortion + λ · rate, at most four short fits."""
+    rate_bpp = _DEFAULT_RATE_BPP * (goal.lmbda / 0.001) ** -0.6
+    start = _width_for_bits(architecture, rate_bpp * fit.points.count)
+    costs: dict[int, float] = {}
+
+    def cost(width: int) -> float:
+        if width not in costs:
+            probed = replace(architecture, width=width)
+            rate = (_bits(probed) + 8 * fit.overhead_bytes) / fit.points.count
+            costs[width] = _probe(probed, fit) + goal.lmbda * rate
+        return costs[width]
+
+    best = start
+    step = math.sqrt(2.0) if cost(_moved(start, math.sqrt(2.0))) < cost(start) else 1.0 / math.sqrt(2.0)
+    while len(costs) < 4 and cost(_moved(best, step)) < cost(best):
+        best = _moved(best, step)
+    return best
+
+
+def _moved(width: int, factor: float) -> int:
+    return min(_LARGEST, max(_SMALLEST, round(width * factor)))
+
+
+def _width_for_psnr(architecture: Architecture, fit: FieldFit, goal: PsnrGoal) -> int:
+    """Extrapolate two short fits of different widths and a longer one to the full length.
+
+    PSNR grows about linearly in the logarithms of parameters and of steps.
+    """
+    first = replace(architecture, width=_width_for_bits(architecture, _DEFAULT_RATE_BPP * fit.points.count))
+    short = psnr_db(_probe(first, fit))
+    longer = psnr_db(_probe(first, fit, share=2 * _PROBE_SHARE))
+    gain = max(0.0, longer - short) * math.log2((1.0 - SEARCH_SHARE) / _PROBE_SHARE)
+    second = replace(architecture, width=_moved(first.width, 2.0 if short + gain < goal.psnr_db else 0.5))
+    doublings = math.log2(second.parameter_count / first.parameter_count)
+    slope = (psnr_db(_probe(second, fit)) - short) / doublings if doublings else 1.0
+    missing = goal.psnr_db + _QUANTISATION_LOSS_DB - (short + gain)
+    wanted = first.parameter_count * 2.0 ** (missing / max(slope, 0.5))
+    return _width_for_bits(architecture, _BITS_PER_PARAMETER * wanted)
+
+
+_QUANTISATION_LOSS_DB = 0.4

@@ -1,0 +1,160 @@
+"""Options of an encoding, with their defaults; the one place where these are written.
+
+Standard library only: the command line reads its defaults here without loading the encoder.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TypedDict
+
+from i2codec.errors import OptionError
+from i2codec.fit.goals import Goal, LossGoal, PriceGoal, PsnrGoal, SizeGoal, lmbda_of_quality
+from i2codec.fit.presets import DEFAULT_PRESET, PRESETS, Preset, get_preset
+
+FIELDS = ("coordinate", "grid")
+FILTERS = ("siren", "fourier", "gabor")
+METADATA = ("keep", "strip")
+
+_LARGEST_WIDTH = 4096
+
+
+@dataclass(frozen=True)
+class EncodeOptions:
+    """How to encode.
+
+    At most one of ``lmbda``, ``quality`` and the targets may be given. Without any, the file
+    is the smallest within 0.3 dB of the fit at the default width.
+
+    Parameters
+    ----------
+    preset:
+        How long to fit: ``draft``, ``fast``, ``medium`` or ``slow``.
+    lmbda:
+        λ in distortion + λ · rate.
+    quality:
+        0 to 100, a scale of λ.
+    target_bpp:
+        Size in bits per pixel, all bytes counted.
+    target_size:
+        Size in bytes, all bytes counted.
+    target_psnr:
+        PSNR in dB.
+    field:
+        ``coordinate``; ``grid`` is not available yet.
+    filter:
+        Filters of the coordinate field: ``siren``, ``fourier`` or ``gabor``.
+    width:
+        Size of the state; ``None`` chooses it.
+    steps:
+        Optimiser steps in all; ``None`` is the preset's.
+    device:
+        ``auto``, ``cpu`` or ``cuda``.
+    seed:
+        Seed of all random numbers.
+    time_limit:
+        Seconds to lay the whole encoding over; ``None`` is no limit.
+    checkpoint:
+        File that an interrupted encoding continues from.
+    metadata:
+        ``keep`` or ``strip`` the ICC profile and EXIF.
+    """
+
+    preset: str = DEFAULT_PRESET
+    lmbda: float | None = None
+    quality: int | None = None
+    target_bpp: float | None = None
+    target_size: int | None = None
+    target_psnr: float | None = None
+    field: str = "coordinate"
+    filter: str = "siren"
+    width: int | None = None
+    steps: int | None = None
+    device: str = "auto"
+    seed: int = 0
+    time_limit: float | None = None
+    checkpoint: Path | None = None
+    metadata: str = "keep"
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("preset", self.preset, tuple(PRESETS)),
+            ("field", self.field, FIELDS),
+            ("filter", self.filter, FILTERS),
+            ("metadata", self.metadata, METADATA),
+        ):
+            if value not in known:
+                raise OptionError(f"unknown {name} {value!r}; expected one of {', '.join(known)}")
+        if self.field == "grid":
+            raise OptionError("field grid is not available yet; use --field coordinate")
+        if len(self._rates) > 1:
+            raise OptionError(f"{' and '.join(self._rates)} were given; expected at most one of them")
+        if self.width is not None and not 1 <= self.width <= _LARGEST_WIDTH:
+            raise OptionError(f"width {self.width}; expected 1 to {_LARGEST_WIDTH}")
+        if self.target_bpp is not None and not (math.isfinite(self.target_bpp) and self.target_bpp > 0):
+            raise OptionError(f"target of {self.target_bpp} bits per pixel; expected a finite number above 0")
+        if self.time_limit is not None and not (math.isfinite(self.time_limit) and self.time_limit > 0):
+            raise OptionError(f"time limit of {self.time_limit} s; expected a finite number above 0")
+        if self.seed < 0:
+            raise OptionError(f"seed {self.seed}; expected 0 or more")
+        self.chosen_preset()
+        self.goal(point_count=1)
+
+    @property
+    def _rates(self) -> list[str]:
+        names = ("lmbda", "quality", "target_bpp", "target_size", "target_psnr")
+        return [name for name in names if getattr(self, name) is not None]
+
+    def chosen_preset(self) -> Preset:
+        """The preset with its steps overridden."""
+        return get_preset(self.preset) if self.steps is None else get_preset(self.preset, steps=self.steps)
+
+    def goal(self, *, point_count: int) -> Goal:
+        """What is asked of rate and distortion, for a signal of so many grid points."""
+        if self.lmbda is not None:
+            return PriceGoal(self.lmbda)
+        if self.quality is not None:
+            return PriceGoal(lmbda_of_quality(self.quality))
+        if self.target_bpp is not None:
+            return SizeGoal(max(1, round(self.target_bpp * point_count / 8)))
+        if self.target_size is not None:
+            return SizeGoal(self.target_size)
+        if self.target_psnr is not None:
+            return PsnrGoal(self.target_psnr)
+        return LossGoal()
+
+
+class EncodeKeywords(TypedDict, total=False):
+    """Options of :class:`EncodeOptions` as keywords, for type checkers."""
+
+    preset: str
+    lmbda: float | None
+    quality: int | None
+    target_bpp: float | None
+    target_size: int | None
+    target_psnr: float | None
+    field: str
+    filter: str
+    width: int | None
+    steps: int | None
+    device: str
+    seed: int
+    time_limit: float | None
+    checkpoint: Path | None
+    metadata: str
+
+
+def options_from(keywords: EncodeKeywords) -> EncodeOptions:
+    """Options from keywords.
+
+    Raises
+    ------
+    OptionError
+        If a name is unknown or a value out of range.
+    """
+    known = {field.name for field in fields(EncodeOptions)}
+    if unknown := keywords.keys() - known:
+        raise OptionError(f"unknown option {', '.join(sorted(unknown))}; expected {', '.join(sorted(known))}")
+    return EncodeOptions(**keywords)

@@ -1,0 +1,172 @@
+"""The SIGNAL section: a :class:`SignalDescription` as bytes and back."""
+
+from __future__ import annotations
+
+import math
+from enum import IntEnum
+from fractions import Fraction
+
+from i2codec.container.layout import Field, Layout
+from i2codec.container.limits import Limits
+from i2codec.errors import FormatError, LimitError, OptionError, VersionError
+from i2codec.payload.ids import known
+from i2codec.signal.description import (
+    Axis,
+    AxisName,
+    ChannelRole,
+    ColourTags,
+    Kind,
+    SampleFormat,
+    SignalDescription,
+    SourceContainer,
+)
+
+SIGNAL_HEADER = Layout(
+    "SIGNAL_HEADER",
+    (
+        Field("kind", "B"),
+        Field("axis_count", "B"),
+        Field("channel_count", "B"),
+        Field("sample_format", "B"),
+        Field("source", "B"),
+        Field("primaries", "B"),
+        Field("transfer", "B"),
+        Field("matrix", "B"),
+        Field("flags", "B"),
+    ),
+)
+AXIS = Layout(
+    "AXIS",
+    (
+        Field("name", "B"),
+        Field("spacing", "B"),
+        Field("extent", "Q"),
+        Field("step_numerator", "I"),
+        Field("step_denominator", "I"),
+    ),
+)
+CHANNEL = Layout("CHANNEL", (Field("role", "B"),))
+VALUE_RANGE = Layout("VALUE_RANGE", (Field("offset", "d"), Field("scale", "d")))
+AFFINE = Layout("AFFINE", tuple(Field(f"m{row}{column}", "d") for row in range(3) for column in range(4)))
+
+_FULL_RANGE, _HAS_VALUE_RANGE, _HAS_AFFINE = 1, 2, 4
+
+
+class Spacing(IntEnum):
+    """How the samples of an axis are spaced; time stamps will be the TIMESTAMPS section's."""
+
+    UNIFORM = 1
+
+
+def pack_signal(description: SignalDescription) -> bytes:
+    """Payload of the SIGNAL section."""
+    has_range = description.sample_format.is_float
+    flags = (
+        _FULL_RANGE * description.colour.full_range
+        | _HAS_VALUE_RANGE * has_range
+        | _HAS_AFFINE * (description.affine is not None)
+    )
+    parts = [
+        SIGNAL_HEADER.pack(
+            kind=description.kind,
+            axis_count=len(description.axes),
+            channel_count=len(description.channels),
+            sample_format=description.sample_format,
+            source=description.source,
+            primaries=description.colour.primaries,
+            transfer=description.colour.transfer,
+            matrix=description.colour.matrix,
+            flags=flags,
+        )
+    ]
+    parts += [
+        AXIS.pack(
+            name=axis.name,
+            spacing=Spacing.UNIFORM,
+            extent=axis.extent,
+            step_numerator=axis.step.numerator,
+            step_denominator=axis.step.denominator,
+        )
+        for axis in description.axes
+    ]
+    parts += [CHANNEL.pack(role=role) for role in description.channels]
+    if has_range:
+        parts.append(VALUE_RANGE.pack(offset=description.offset, scale=description.scale))
+    if description.affine is not None:
+        parts.append(AFFINE.pack(**dict(zip(AFFINE.names, description.affine, strict=True))))
+    return b"".join(parts)
+
+
+def unpack_signal(payload: bytes, *, limits: Limits) -> SignalDescription:
+    """The description in a SIGNAL section's payload.
+
+    Raises
+    ------
+    FormatError
+        If it is truncated, has bytes left over, or holds a value that no signal can have.
+    VersionError
+        If an id or flag is unknown.
+    LimitError
+        If the number of grid points or channels is over its limit.
+    """
+    reader = _Reader(payload)
+    head = reader.take(SIGNAL_HEADER)
+    if head["flags"] & ~(_FULL_RANGE | _HAS_VALUE_RANGE | _HAS_AFFINE):
+        raise VersionError(f"signal header has the unknown flags {head['flags']:#x}; update i2codec")
+    if head["channel_count"] > limits.max_channels:
+        raise LimitError(f"a signal of {head['channel_count']} channels; the limit is {limits.max_channels}")
+    axes = [_unpack_axis(reader.take(AXIS)) for _ in range(head["axis_count"])]
+    if math.prod(axis.extent for axis in axes) > limits.max_points:
+        sizes = " × ".join(str(axis.extent) for axis in axes)
+        raise LimitError(f"a signal of {sizes} points; the limit is {limits.max_points} points")
+    roles = [
+        known(ChannelRole, reader.take(CHANNEL)["role"], field="channel role") for _ in range(head["channel_count"])
+    ]
+    value_range = reader.take(VALUE_RANGE) if head["flags"] & _HAS_VALUE_RANGE else {"offset": 0.0, "scale": 1.0}
+    affine = tuple(reader.take(AFFINE).values()) if head["flags"] & _HAS_AFFINE else None
+    reader.finish()
+    try:
+        return SignalDescription(
+            kind=known(Kind, head["kind"], field="kind of signal"),
+            axes=tuple(axes),
+            channels=tuple(roles),
+            sample_format=known(SampleFormat, head["sample_format"], field="sample format"),
+            colour=ColourTags(
+                primaries=head["primaries"],
+                transfer=head["transfer"],
+                matrix=head["matrix"],
+                full_range=bool(head["flags"] & _FULL_RANGE),
+            ),
+            source=known(SourceContainer, head["source"], field="source container"),
+            affine=affine,
+            **value_range,
+        )
+    except OptionError as error:
+        raise FormatError(f"signal header: {error}") from error
+
+
+def _unpack_axis(record: dict[str, int]) -> Axis:
+    known(Spacing, record["spacing"], field="spacing of an axis")
+    name = known(AxisName, record["name"], field="axis name")
+    if not record["step_denominator"]:
+        raise FormatError(f"axis {name.name.lower()} has a sample step of denominator 0")
+    try:
+        return Axis(name, record["extent"], Fraction(record["step_numerator"], record["step_denominator"]))
+    except OptionError as error:
+        raise FormatError(f"signal header: {error}") from error
+
+
+class _Reader:
+    """Takes records off the front of a payload."""
+
+    def __init__(self, payload: bytes) -> None:
+        self._payload, self._offset = payload, 0
+
+    def take(self, layout: Layout) -> dict[str, int]:
+        record = layout.unpack(self._payload, self._offset)
+        self._offset += layout.size
+        return record
+
+    def finish(self) -> None:
+        if self._offset < len(self._payload):
+            raise FormatError(f"signal header has {len(self._payload) - self._offset} bytes left over")

@@ -1,0 +1,1 @@
+"""The decoder: a stored field evaluated on a grid of any size. Never imports the encoder."""
