@@ -18,7 +18,7 @@ FIELDS = ("coordinate", "grid")
 FILTERS = ("siren", "fourier", "gabor")
 METADATA = ("keep", "strip")
 
-_LARGEST_WIDTH = 4096
+_LARGEST_WIDTH = 1024  # a layer of this width stays below Limits.max_parameters
 
 
 @dataclass(frozen=True)

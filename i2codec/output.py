@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -24,31 +24,29 @@ def replacing(destination: Path, *, force: bool) -> Iterator[BinaryIO]:
     OutputError
         If the destination exists and ``force`` is not set, or cannot be written.
     """
-    _check_free(destination, force=force)
+    temporary = destination.parent / f".{destination.name}.{secrets.token_hex(4)}.part"
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{destination.name}.", suffix=".part", dir=destination.parent)
-    except OSError as error:
-        raise OutputError(f"{destination.parent} cannot be written: {error.strerror}; choose another folder") from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w+b") as stream:
+        _check_free(destination, force=force)
+        with temporary.open("x+b") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 is for secrets
         _check_free(destination, force=force)
         temporary.replace(destination)
     except OSError as error:
         if isinstance(error, OutputError) or not _is_ours(error, temporary, destination):
             raise
-        raise OutputError(f"{destination} cannot be written: {error.strerror}") from error
+        raise OutputError(f"{destination} cannot be written: {error.strerror}; choose another place") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what went wrong was reported above
+            temporary.unlink(missing_ok=True)
 
 
 def _check_free(destination: Path, *, force: bool) -> None:
     if destination.is_dir():
         raise OutputError(f"{destination} is a folder; expected a file name: add one")
+    if destination.exists() and not destination.is_file():
+        raise OutputError(f"{destination} is a device or pipe; expected a file name, or - for standard output")
     if destination.exists() and not force:
         raise OutputError(f"{destination} already exists; use --force to replace it or -o to name another file")
     if not destination.parent.is_dir():
@@ -58,9 +56,3 @@ def _check_free(destination: Path, *, force: bool) -> None:
 def _is_ours(error: OSError, temporary: Path, destination: Path) -> bool:
     """True for a full disk or a fault on one of our two files, not for one inside the block."""
     return error.filename in (None, str(temporary), str(destination))
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

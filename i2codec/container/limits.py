@@ -24,8 +24,8 @@ class Limits:
     """Channels of the state or of any layer of a network."""
     max_depth: int = 8
     """Layers inside F."""
-    max_parameters: int = 2**24
-    """Parameters of all networks of one signal."""
+    max_parameters: int = 2**22
+    """Parameters of all networks of one signal; a few bytes can announce them all, which costs 20 bytes each."""
     max_steps: int = 64
     """Picard steps K."""
     max_metadata_bytes: int = 16 * 2**20

@@ -61,6 +61,8 @@ class Coder(abc.ABC):
         if length:
             mantissa = self._uniform(None if excess is None else excess - (1 << length), size=1 << length)
         magnitude = radius + (1 << length) + mantissa
+        if magnitude > LARGEST_MAGNITUDE:
+            raise FormatError(f"an escaped value of magnitude {magnitude}; at most {LARGEST_MAGNITUDE} is valid")
         return -magnitude if negative else magnitude
 
     def _uniform(self, value: int | None, *, size: int) -> int:
@@ -114,6 +116,17 @@ class Decoder(Coder):
         except AssertionError as error:  # constriction's report of words no encoder can have written
             raise FormatError("coded integers are corrupt: no symbol matches the range coder's state") from error
         return decoded
+
+    def finish(self) -> None:
+        """Check that no words are left over.
+
+        Raises
+        ------
+        FormatError
+            If there are.
+        """
+        if not self._range_decoder.maybe_exhausted():
+            raise FormatError("coded integers have words left over")
 
 
 @functools.cache

@@ -27,7 +27,7 @@ from i2codec.fit.presets import Preset
 from i2codec.fit.progress import Progress, Reporter
 from i2codec.fit.quantisation import StepSearch, Trial
 from i2codec.fit.step_count import measure_step_count
-from i2codec.fit.widths import SEARCH_SHARE, default_width, searched_width
+from i2codec.fit.widths import PRICE_FIT_SHARE, PSNR_FIT_SHARE, default_width, searched_width
 from i2codec.payload.file import StoredSignal, write_signal
 from i2codec.payload.network_section import QuantisedNetwork
 from i2codec.signal.colour import from_fitted, transform_for
@@ -100,6 +100,9 @@ class SignalEncoder:
     reporter: Reporter = field(default_factory=Reporter)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
 
+    float_distortion: float = field(default=math.nan, init=False)
+    """Distortion of the fit before quantisation, once :meth:`encode` got there."""
+
     def __post_init__(self) -> None:
         self._started = time.monotonic()
         self._points = TrainingPoints.of_signal(self.signal, device=self.settings.device)
@@ -148,7 +151,8 @@ class SignalEncoder:
         goal = self.settings.goal
         if isinstance(goal, LossGoal | SizeGoal):
             return replace(architecture, width=default_width(architecture, fit, goal)), 1.0
-        return replace(architecture, width=searched_width(architecture, fit, goal)), 1.0 - SEARCH_SHARE
+        share = PRICE_FIT_SHARE if isinstance(goal, PriceGoal) else PSNR_FIT_SHARE
+        return replace(architecture, width=searched_width(architecture, fit, goal)), share
 
     def _rounded(
         self, fit: FieldFit, fitted: ImplicitField, *, share: float
@@ -160,6 +164,7 @@ class SignalEncoder:
         """
         self.reporter.report(Progress("quantise", 0.0))
         search = StepSearch(fitted, self._points)
+        self.float_distortion = search.float_distortion
         trial = self._first_trial(search)
         attempts = 1 if self.settings.time_limit_s is not None else _ATTEMPTS
         for attempt in range(attempts):

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from i2codec.errors import FitError
 from i2codec.field.gradients import Gradient, Phantom
@@ -32,6 +33,7 @@ from i2codec.signal.metrics import psnr_db
 # the domain, where moves of 10 and 3 times that proved best (docs/field.md).
 _RATE_FACTORS = {"U": 10.0, "phi": 3.0}
 _ADAM_BETAS = (0.9, 0.99)
+_DIVERGED = "the loss is not finite: the fit diverged; try another --seed or a smaller --width"
 
 
 class TrainingStep(nn.Module):
@@ -122,6 +124,17 @@ class PhaseRun:
             If the progress callback asks for it.
         """
         self._restore(checkpoint.load(self.stage))
+        try:
+            self._take_steps(reporter, checkpoint)
+        except LinAlgError as error:  # the norm of a layer whose weights are not finite
+            raise FitError(_DIVERGED) from error
+        if not all(torch.isfinite(tensor).all() for tensor in self.field.tensors.values()):
+            raise FitError(_DIVERGED)
+        if self._rounding is not None:
+            self._rounding.settle()
+        checkpoint.save(self.stage, self._snapshot())
+
+    def _take_steps(self, reporter: Reporter, checkpoint: Checkpoint) -> None:
         while (fraction := self.clock.fraction(self._step)) < 1.0:
             loss = self._optimise(fraction)
             self._step += 1
@@ -129,11 +142,6 @@ class PhaseRun:
                 self._report(reporter, fraction, loss)
             if checkpoint.due:
                 checkpoint.save(self.stage, self._snapshot())
-        if not all(torch.isfinite(tensor).all() for tensor in self.field.tensors.values()):
-            raise FitError("the loss is not finite any more; the fit diverged: try another --seed or a smaller --width")
-        if self._rounding is not None:
-            self._rounding.settle()
-        checkpoint.save(self.stage, self._snapshot())
 
     def _optimise(self, fraction: float) -> Tensor:
         """One optimiser step; the distortion of its batch, a scalar."""
@@ -183,7 +191,7 @@ class PhaseRun:
     def _report(self, reporter: Reporter, fraction: float, loss: Tensor) -> None:
         distortion = float(loss)
         if not math.isfinite(distortion):
-            raise FitError("the loss is not finite; the fit diverged: try another --seed or a smaller --width")
+            raise FitError(_DIVERGED)
         steps = self.quantisation_steps or typical_steps(dict(self.field.tensors.items()))
         integers = {
             name: torch.round(tensor.detach() / steps[name]).long().cpu().numpy()

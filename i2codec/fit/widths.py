@@ -19,9 +19,14 @@ _SMALLEST, _LARGEST = 4, 512
 # Of a default encoding the largest width: it bounds the time on a CPU; --width goes higher.
 _LARGEST_DEFAULT = 192
 
-SEARCH_SHARE = 0.4
-"""Part of the effort that a search by short fits takes."""
-_PROBE_SHARE = SEARCH_SHARE / 4
+_SHORT_SHARE = 0.1
+PRICE_FIT_SHARE = 1.0 - 4 * _SHORT_SHARE
+"""Part of the effort that is left for the final fit after a search for a price."""
+PSNR_FIT_SHARE = 1.0 / 3.0
+"""Part of the effort that is left for the final fit after a search for a PSNR."""
+# Quantisation takes about this from the fit; a doubling of parameters adds about that.
+_QUANTISATION_LOSS_DB = 0.4
+_TYPICAL_SLOPE_DB = 1.5
 
 
 def default_width(architecture: Architecture, fit: FieldFit, goal: LossGoal | SizeGoal) -> int:
@@ -32,7 +37,7 @@ def default_width(architecture: Architecture, fit: FieldFit, goal: LossGoal | Si
 
 
 def searched_width(architecture: Architecture, fit: FieldFit, goal: PriceGoal | PsnrGoal) -> int:
-    """The width for a goal, found with short fits."""
+    """The width for a goal, found with other fits; they leave the goal's share of the effort."""
     return (
         _width_for_psnr(architecture, fit, goal)
         if isinstance(goal, PsnrGoal)
@@ -52,7 +57,7 @@ def _bits(architecture: Architecture) -> float:
     return _BITS_PER_PARAMETER * architecture.parameter_count
 
 
-def _probe(architecture: Architecture, fit: FieldFit, *, share: float = _PROBE_SHARE) -> float:
+def _probe(architecture: Architecture, fit: FieldFit, *, share: float) -> float:
     """Distortion that a short fit reaches."""
     field = fit.start(architecture)
     fit.fit(field, stage=f"search/width {architecture.width}, {share:.2f}", share=share)
@@ -69,7 +74,7 @@ def _width_for_price(architecture: Architecture, fit: FieldFit, goal: PriceGoal)
         if width not in costs:
             probed = replace(architecture, width=width)
             rate = (_bits(probed) + 8 * fit.overhead_bytes) / fit.points.count
-            costs[width] = _probe(probed, fit) + goal.lmbda * rate
+            costs[width] = _probe(probed, fit, share=_SHORT_SHARE) + goal.lmbda * rate
         return costs[width]
 
     best = start
@@ -84,20 +89,19 @@ def _moved(width: int, factor: float) -> int:
 
 
 def _width_for_psnr(architecture: Architecture, fit: FieldFit, goal: PsnrGoal) -> int:
-    """Extrapolate two short fits of different widths and a longer one to the full length.
-
-    PSNR grows about linearly in the logarithms of parameters and of steps.
-    """
-    first = replace(architecture, width=_width_for_bits(architecture, _DEFAULT_RATE_BPP * fit.points.count))
-    short = psnr_db(_probe(first, fit))
-    longer = psnr_db(_probe(first, fit, share=2 * _PROBE_SHARE))
-    gain = max(0.0, longer - short) * math.log2((1.0 - SEARCH_SHARE) / _PROBE_SHARE)
-    second = replace(architecture, width=_moved(first.width, 2.0 if short + gain < goal.psnr_db else 0.5))
-    doublings = math.log2(second.parameter_count / first.parameter_count)
-    slope = (psnr_db(_probe(second, fit)) - short) / doublings if doublings else 1.0
-    missing = goal.psnr_db + _QUANTISATION_LOSS_DB - (short + gain)
-    wanted = first.parameter_count * 2.0 ** (missing / max(slope, 0.5))
-    return _width_for_bits(architecture, _BITS_PER_PARAMETER * wanted)
+    """Regula falsi on PSNR over the logarithm of parameters, with fits as long as the final one."""
+    wanted_db = goal.psnr_db + _QUANTISATION_LOSS_DB
+    slope = _TYPICAL_SLOPE_DB
+    tried = replace(architecture, width=_width_for_bits(architecture, _DEFAULT_RATE_BPP * fit.points.count))
+    tried_db = psnr_db(_probe(tried, fit, share=PSNR_FIT_SHARE))
+    corrected = _with_parameters(tried, 2.0 ** ((wanted_db - tried_db) / slope))
+    corrected_db = psnr_db(_probe(corrected, fit, share=PSNR_FIT_SHARE))
+    if corrected.width != tried.width:
+        doublings = math.log2(corrected.parameter_count / tried.parameter_count)
+        slope = min(2.0 * slope, max(0.5 * slope, (corrected_db - tried_db) / doublings))
+    return _with_parameters(corrected, 2.0 ** ((wanted_db - corrected_db) / slope)).width
 
 
-_QUANTISATION_LOSS_DB = 0.4
+def _with_parameters(architecture: Architecture, factor: float) -> Architecture:
+    """The architecture with its width moved so that it has about ``factor`` times the parameters."""
+    return replace(architecture, width=_width_for_bits(architecture, factor * _bits(architecture)))

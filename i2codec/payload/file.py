@@ -51,7 +51,7 @@ def read_signal(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> StoredSignal
 def parse_container(container: Container, *, limits: Limits = DEFAULT_LIMITS) -> StoredSignal:
     """The signal in a container whose checksums were checked; raises as :func:`read_signal`."""
     sections = {section.type: section for section in container.sections}
-    if len(sections) < len(container.sections) or any(section.signal for section in container.sections):
+    if len(sections) < len(container.sections) or any(any(section.address[1:]) for section in container.sections):
         raise VersionError("the file holds several signals, networks or units; this release reads one: update i2codec")
     for needed in (SectionType.SIGNAL, SectionType.NETWORK):
         if needed not in sections:

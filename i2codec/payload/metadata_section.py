@@ -50,7 +50,7 @@ def unpack_metadata(payload: bytes, *, limits: Limits) -> dict[MetadataKey, byte
             raise FormatError("metadata does not announce its decompressed size")
         if size > limits.max_metadata_bytes:
             raise LimitError(f"{size} bytes of metadata; the limit is {limits.max_metadata_bytes}")
-        blocks = zstandard.ZstdDecompressor().decompress(payload, read_across_frames=False)
+        blocks = zstandard.ZstdDecompressor().decompress(payload, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise FormatError(f"metadata cannot be decompressed: {error}") from error
     metadata: dict[MetadataKey, bytes] = {}

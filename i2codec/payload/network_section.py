@@ -17,7 +17,7 @@ from i2codec.container.layout import Field, Layout
 from i2codec.container.limits import Limits
 from i2codec.entropy.coder import Coder, Decoder, Encoder
 from i2codec.entropy.quantiser import dequantise
-from i2codec.entropy.tables import cheapest_table, load_tables
+from i2codec.entropy.tables import Table, cheapest_table, load_tables
 from i2codec.errors import FormatError, LimitError, OptionError, VersionError
 from i2codec.field.architecture import Architecture, Filter, Norm
 from i2codec.field.stored import StoredNetwork
@@ -137,7 +137,8 @@ def pack_network(network: QuantisedNetwork) -> bytes:
         for name in architecture.tensor_shapes
     ]
     encoder = Encoder()
-    _code_tensors(encoder, architecture, table_numbers, network.integers)
+    chosen = {name: tables[number] for name, number in table_numbers.items()}
+    _code_tensors(encoder, architecture, chosen, network.integers)
     return header + b"".join(records) + encoder.to_bytes()
 
 
@@ -156,6 +157,7 @@ def unpack_network(payload: bytes, *, axis_count: int, channel_count: int, limit
     head = NETWORK_HEADER.unpack(payload)
     architecture = _unpack_architecture(head, axis_count=axis_count, channel_count=channel_count, limits=limits)
     tables = load_tables(head["tables"])
+    colour_transform = known(ColourTransform, head["colour_transform"], field="colour transform")
     if not (math.isfinite(head["state_scale"]) and 0.0 <= head["state_scale"] <= 1.0):
         raise FormatError(f"state scale {head['state_scale']} is not in 0..1")
     offset = NETWORK_HEADER.size
@@ -168,14 +170,16 @@ def unpack_network(payload: bytes, *, axis_count: int, channel_count: int, limit
         if record["table"] >= len(tables):
             raise FormatError(f"entropy table {record['table']} of tensor {name}; the set has {len(tables)}")
         steps[name], table_numbers[name] = record["step"], record["table"]
-    integers = _code_tensors(Decoder(payload[offset:]), architecture, table_numbers, None)
+    decoder = Decoder(payload[offset:])
+    integers = _code_tensors(decoder, architecture, {name: tables[table_numbers[name]] for name in steps}, None)
+    decoder.finish()
     return QuantisedNetwork(
         architecture,
         integers,
         steps,
         state_scale=head["state_scale"],
         steps=head["steps"],
-        colour_transform=known(ColourTransform, head["colour_transform"], field="colour transform"),
+        colour_transform=colour_transform,
     )
 
 
@@ -214,14 +218,13 @@ def _unpack_architecture(
 def _code_tensors(
     coder: Coder,
     architecture: Architecture,
-    table_numbers: Mapping[str, int],
+    tables: Mapping[str, Table],
     integers: Mapping[str, NDArray[np.int64]] | None,
 ) -> dict[str, NDArray[np.int64]]:
     """Walk all tensors in file order, row by row; both directions of coding are this walk."""
-    tables = load_tables(TABLE_SET)
     coded = {}
     for name, shape in architecture.tensor_shapes.items():
         values = None if integers is None else integers[name].ravel()
-        flat = coder.code(values, count=math.prod(shape), table=tables[table_numbers[name]])
+        flat = coder.code(values, count=math.prod(shape), table=tables[name])
         coded[name] = flat.reshape(shape)
     return coded

@@ -49,7 +49,14 @@ CHANNEL = Layout("CHANNEL", (Field("role", "B"),))
 VALUE_RANGE = Layout("VALUE_RANGE", (Field("offset", "d"), Field("scale", "d")))
 AFFINE = Layout("AFFINE", tuple(Field(f"m{row}{column}", "d") for row in range(3) for column in range(4)))
 
-_FULL_RANGE, _HAS_VALUE_RANGE, _HAS_AFFINE = 1, 2, 4
+_FULL_RANGE, _HAS_AFFINE = 1, 2
+
+_AXES = {
+    Kind.PHOTO: (AxisName.Y, AxisName.X),
+    Kind.SOUND: (AxisName.TIME,),
+    Kind.VIDEO: (AxisName.TIME, AxisName.Y, AxisName.X),
+    Kind.SHAPE: (AxisName.Z, AxisName.Y, AxisName.X),
+}
 
 
 class Spacing(IntEnum):
@@ -60,12 +67,7 @@ class Spacing(IntEnum):
 
 def pack_signal(description: SignalDescription) -> bytes:
     """Payload of the SIGNAL section."""
-    has_range = description.sample_format.is_float
-    flags = (
-        _FULL_RANGE * description.colour.full_range
-        | _HAS_VALUE_RANGE * has_range
-        | _HAS_AFFINE * (description.affine is not None)
-    )
+    flags = _FULL_RANGE * description.colour.full_range | _HAS_AFFINE * (description.affine is not None)
     parts = [
         SIGNAL_HEADER.pack(
             kind=description.kind,
@@ -90,7 +92,7 @@ def pack_signal(description: SignalDescription) -> bytes:
         for axis in description.axes
     ]
     parts += [CHANNEL.pack(role=role) for role in description.channels]
-    if has_range:
+    if description.sample_format.is_float:
         parts.append(VALUE_RANGE.pack(offset=description.offset, scale=description.scale))
     if description.affine is not None:
         parts.append(AFFINE.pack(**dict(zip(AFFINE.names, description.affine, strict=True))))
@@ -111,26 +113,31 @@ def unpack_signal(payload: bytes, *, limits: Limits) -> SignalDescription:
     """
     reader = _Reader(payload)
     head = reader.take(SIGNAL_HEADER)
-    if head["flags"] & ~(_FULL_RANGE | _HAS_VALUE_RANGE | _HAS_AFFINE):
+    if head["flags"] & ~(_FULL_RANGE | _HAS_AFFINE):
         raise VersionError(f"signal header has the unknown flags {head['flags']:#x}; update i2codec")
     if head["channel_count"] > limits.max_channels:
         raise LimitError(f"a signal of {head['channel_count']} channels; the limit is {limits.max_channels}")
+    kind = known(Kind, head["kind"], field="kind of signal")
+    sample_format = known(SampleFormat, head["sample_format"], field="sample format")
     axes = [_unpack_axis(reader.take(AXIS)) for _ in range(head["axis_count"])]
+    if (names := tuple(axis.name for axis in axes)) != _AXES[kind]:
+        found, expected = (", ".join(name.name.lower() for name in group) or "none" for group in (names, _AXES[kind]))
+        raise FormatError(f"a {kind.name.lower()} with the axes {found}; expected {expected}")
     if math.prod(axis.extent for axis in axes) > limits.max_points:
         sizes = " × ".join(str(axis.extent) for axis in axes)
         raise LimitError(f"a signal of {sizes} points; the limit is {limits.max_points} points")
     roles = [
         known(ChannelRole, reader.take(CHANNEL)["role"], field="channel role") for _ in range(head["channel_count"])
     ]
-    value_range = reader.take(VALUE_RANGE) if head["flags"] & _HAS_VALUE_RANGE else {"offset": 0.0, "scale": 1.0}
+    value_range = reader.take(VALUE_RANGE) if sample_format.is_float else {}
     affine = tuple(reader.take(AFFINE).values()) if head["flags"] & _HAS_AFFINE else None
     reader.finish()
     try:
         return SignalDescription(
-            kind=known(Kind, head["kind"], field="kind of signal"),
+            kind=kind,
             axes=tuple(axes),
             channels=tuple(roles),
-            sample_format=known(SampleFormat, head["sample_format"], field="sample format"),
+            sample_format=sample_format,
             colour=ColourTags(
                 primaries=head["primaries"],
                 transfer=head["transfer"],

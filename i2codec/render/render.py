@@ -26,7 +26,7 @@ def scaled_extents(extents: Sequence[int], scale: float) -> tuple[int, ...]:
     OptionError
         If the scale is not finite and above 0.
     """
-    if not (math.isfinite(scale) and scale > 0):
+    if not (scale > 0 and math.isfinite(scale * max(extents))):
         raise OptionError(f"scale {scale}; expected a finite number above 0")
     return tuple(max(1, math.floor(extent * scale + 0.5)) for extent in extents)
 

@@ -55,26 +55,26 @@ def source_window(window: Window, *, native: int) -> Window:
     if window.count >= native:
         return window
     start = window.start * native // window.count
-    stop = math.ceil(window.stop * native / window.count)
-    return Window(native, start, min(stop, native))
+    return Window(native, start, -(-window.stop * native // window.count))
 
 
 def area_filter(samples: NDArray[np.float32], *, axis: int, source: Window, window: Window) -> NDArray[np.float32]:
     """Means over the area of each wanted sample along one axis of ``[*grid, C]``.
 
-    Each output sums its own inputs in a fixed order, so it does not depend on the window.
+    Each output sums its own inputs in a fixed order, so it does not depend on the window. Areas
+    are counted in exact integers, in units of 1/``window.count`` of an input sample.
     """
     if source.count == window.count:
         return samples
-    ratio = source.count / window.count
-    left = np.arange(window.start, window.stop) * ratio
-    right = left + ratio
+    left = np.arange(window.start, window.stop, dtype=np.int64) * source.count
+    right = left + source.count
     moved = np.moveaxis(samples, axis, 0)
     result = np.zeros((window.size, *moved.shape[1:]), dtype=np.float64)
-    first = np.floor(left).astype(np.int64)
-    for offset in range(math.ceil(ratio) + 1):
+    first = left // window.count
+    for offset in range(math.ceil(source.count / window.count) + 1):
         index = first + offset
-        overlap = np.clip(np.minimum(right, index + 1) - np.maximum(left, index), 0.0, None) / ratio
+        area = np.minimum(right, (index + 1) * window.count) - np.maximum(left, index * window.count)
+        overlap = np.maximum(area, 0) / source.count
         position = np.clip(index - source.start, 0, len(moved) - 1)
         result += overlap.reshape(-1, *[1] * (moved.ndim - 1)) * moved[position]
     return np.moveaxis(result.astype(np.float32), 0, axis)

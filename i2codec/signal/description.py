@@ -135,8 +135,10 @@ class SignalDescription:
             raise OptionError(f"a signal has {len(self.axes)} axes; expected 1 to 3")
         if not 1 <= len(self.channels) <= 16:
             raise OptionError(f"a signal has {len(self.channels)} channels; expected 1 to 16")
-        if not (math.isfinite(self.offset) and math.isfinite(self.scale)):
-            raise OptionError("offset and scale of a signal must be finite")
+        if not math.isfinite(self.offset + self.scale):
+            raise OptionError("offset and scale of a signal, and their sum, must be finite")
+        if not self.sample_format.is_float and (self.offset, self.scale) != (0.0, 1.0):
+            raise OptionError("offset and scale of a signal of integer samples must be 0 and 1")
         if self.affine is not None and not (len(self.affine) == 12 and all(map(math.isfinite, self.affine))):
             raise OptionError("the affine map of a shape must be 12 finite numbers")
 

@@ -84,10 +84,8 @@ def to_source_samples(samples: NDArray[np.float32], description: SignalDescripti
         values = description.offset + description.scale * unit.astype(np.float64)
         floats: NDArray[np.generic] = values.astype(_FLOAT_DTYPES[sample_format])
         return floats
-    if sample_format not in _INTEGER_FULL_SCALE:
-        raise OptionError(f"sample format {sample_format.name} is not one of a photo")
-    full_scale = _INTEGER_FULL_SCALE[sample_format]
-    integers: NDArray[np.generic] = np.rint(unit * np.float32(full_scale)).astype(_INTEGER_DTYPES[sample_format])
+    full_scale = _full_scale(sample_format)
+    integers: NDArray[np.generic] = np.rint(unit * full_scale).astype(_INTEGER_DTYPES[sample_format])
     return integers
 
 
@@ -114,5 +112,10 @@ def from_source_samples(
             raise InputError(f"the array spans {low:g} to {high:g}; expected a range that fits a float64")
         unit = (values.astype(np.float64) - low) / (scale or 1.0)
         return unit.astype(np.float32), replace(description, offset=low, scale=scale)
-    full_scale = _INTEGER_FULL_SCALE[sample_format]
-    return values.astype(np.float32) / np.float32(full_scale), description
+    return values.astype(np.float32) / _full_scale(sample_format), description
+
+
+def _full_scale(sample_format: SampleFormat) -> np.float32:
+    if sample_format not in _INTEGER_FULL_SCALE:
+        raise OptionError(f"sample format {sample_format.name} is not one of a photo")
+    return np.float32(_INTEGER_FULL_SCALE[sample_format])
