@@ -113,8 +113,7 @@ def verify(source: Source) -> None:
         raise FormatError(
             f"the layer contracts by {factor:.6f} only; the file promises {network.architecture.contraction:.6f}"
         )
-    if not np.isfinite(render_signal(stored, device="cpu").samples).all():
-        raise FormatError("the file decodes to samples that are not finite")
+    render_signal(stored, device="cpu")
 
 
 def _as_written(decoded: Signal) -> Signal:

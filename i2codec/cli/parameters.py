@@ -83,5 +83,13 @@ def read_input(source: str) -> Path | bytes:
 
 
 def default_destination(source: str, *, suffix: str) -> str:
-    """The source's name with another suffix; standard output for standard input."""
+    """The source's name with another suffix; standard output for standard input.
+
+    Raises
+    ------
+    InputError
+        If the source is a folder, whose name has no suffix to change.
+    """
+    if Path(source).is_dir():
+        raise InputError(f"{source} is a folder; expected a file")
     return source if source == STANDARD_STREAM else str(Path(source).with_suffix(suffix))

@@ -102,6 +102,8 @@ class SignalEncoder:
 
     float_distortion: float = field(default=math.nan, init=False)
     """Distortion of the fit before quantisation, once :meth:`encode` got there."""
+    overhead_bytes: int = field(default=0, init=False)
+    """Bytes of the file beside the coded weights."""
 
     def __post_init__(self) -> None:
         self._started = time.monotonic()
@@ -126,13 +128,14 @@ class SignalEncoder:
             channel_count=len(self.signal.description.channels),
             contraction=float(np.nextafter(np.float32(settings.contraction), np.float32(0.0))),
         )
+        self.overhead_bytes = self._overhead_bytes(architecture)
         fit = FieldFit(
             description=self.signal.description,
             points=self._points,
             preset=settings.preset,
             seed=settings.seed,
             effort=Effort(settings.preset.steps),
-            overhead_bytes=self._overhead_bytes(architecture),
+            overhead_bytes=self.overhead_bytes,
             reporter=self.reporter,
             checkpoint=self.checkpoint,
         )
@@ -187,7 +190,7 @@ class SignalEncoder:
             case PriceGoal():
                 return search.for_price(goal.lmbda / self._points.count)
             case SizeGoal():
-                return search.for_bits(max(8.0, 8.0 * (goal.size_bytes - self._overhead)))
+                return search.for_bits(max(8.0, 8.0 * (goal.size_bytes - self.overhead_bytes)))
             case LossGoal():
                 return search.for_distortion(floor * 10.0 ** (goal.max_loss_db / _RECOVERY / 10.0))
             case PsnrGoal():
@@ -202,7 +205,7 @@ class SignalEncoder:
             case PriceGoal():
                 return 1.0
             case SizeGoal():
-                excess_bits = result.bits - 8.0 * (goal.size_bytes - self._overhead)
+                excess_bits = result.bits - 8.0 * (goal.size_bytes - self.overhead_bytes)
                 parameters = search.field.architecture.parameter_count
                 if excess_bits <= 0 and 8.0 * goal.size_bytes * 0.04 > -excess_bits:
                     return 1.0
@@ -255,8 +258,7 @@ class SignalEncoder:
         network = QuantisedNetwork(
             architecture, zeros, dict.fromkeys(zeros, 1.0), 1.0, 1, transform_for(self.signal.description)
         )
-        self._overhead = len(write_signal(StoredSignal(self.signal.description, network, self.signal.metadata)))
-        return self._overhead
+        return len(write_signal(StoredSignal(self.signal.description, network, self.signal.metadata)))
 
     def _effort(self, fit: FieldFit, architecture: Architecture) -> Effort:
         """All steps, or the time that is left after what choosing steps and K and verifying will take."""

@@ -94,7 +94,7 @@ def check_photo_output(
     """
     kind = output_format(extension)
     if has_alpha and not kind.holds_alpha and background is None:
-        raise OutputError(f"the photo has alpha and {kind.name} holds none; give a background colour, or write .png")
+        raise OutputError(f"the photo has alpha and {kind.name} holds none; give one with --background, or write .png")
     if extents and kind.largest_side and max(extents) > kind.largest_side:
         raise OutputError(
             f"the photo has a side of {max(extents)} pixels; {kind.name} holds at most {kind.largest_side}: write .png"

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
+
 from i2codec.container.limits import DEFAULT_LIMITS, Limits
-from i2codec.errors import LimitError, OptionError
+from i2codec.errors import FormatError, LimitError, OptionError
 from i2codec.payload.file import StoredSignal
 from i2codec.render.chunks import render_windows
 from i2codec.render.devices import choose_device, evaluator
@@ -63,6 +65,8 @@ def render_signal(
         If the region does not lie inside the signal, or an option is out of range.
     LimitError
         If the grid has more points than the limit.
+    FormatError
+        If the samples are not finite, which no encoder's file does.
     """
     description, network = stored.description, stored.network
     native = description.extents
@@ -78,12 +82,16 @@ def render_signal(
     if math.prod(source.size for source in sources) > limits.max_points:
         sizes = " × ".join(str(source.size) for source in sources)
         raise LimitError(f"a grid of {sizes} points; the limit is {limits.max_points}: ask for less")
-    samples = render_windows(
-        evaluator(network.dequantised(), device=choose_device(device)),
-        sources,
-        half_extents=half_extents(description.axes),
-        channel_count=len(description.channels),
-    )
+    evaluate = evaluator(network.dequantised(), device=choose_device(device))
+    with np.errstate(over="ignore", invalid="ignore"):  # reported below, for all devices alike
+        samples = render_windows(
+            evaluate,
+            sources,
+            half_extents=half_extents(description.axes),
+            channel_count=len(description.channels),
+        )
+    if not np.isfinite(samples).all():
+        raise FormatError("the file decodes to samples that are not finite")
     for axis, (source, window) in enumerate(zip(sources, windows, strict=True)):
         samples = area_filter(samples, axis=axis, source=source, window=window)
     axes = tuple(

@@ -87,7 +87,9 @@ def test_the_state_scale_is_differentiated(norm):
     matrices = [field.tensors["A_1"].detach().requires_grad_(), field.tensors["A_2"].detach().requires_grad_()]
 
     def scale(*values):
-        return torch.func.functional_call(ScaleOf(field), {"field.tensors.A_1": values[0], "field.tensors.A_2": values[1]})
+        return torch.func.functional_call(
+            ScaleOf(field), {"field.tensors.A_1": values[0], "field.tensors.A_2": values[1]}
+        )
 
     assert float(scale(*matrices).detach()) < 1.0
     assert torch.autograd.gradcheck(scale, matrices)

@@ -123,7 +123,9 @@ def test_a_coordinate_has_one_value_on_every_grid(make_network, filter):
     halves = (1.0, 0.625)
 
     def rendered(shape):
-        centres = [sample_centres(np.arange(m), count=m, half_extent=half) for m, half in zip(shape, halves, strict=True)]
+        centres = [
+            sample_centres(np.arange(m), count=m, half_extent=half) for m, half in zip(shape, halves, strict=True)
+        ]
         return network.evaluate(grid_coordinates(centres)).reshape(*shape, -1)
 
     native = rendered((8, 5))

@@ -60,7 +60,7 @@ def test_the_file_with_its_weights_zeroed_shows_nothing(
 
 def test_the_estimate_is_the_coded_size(encoded: tuple[SignalEncoder, StoredSignal, float]) -> None:
     encoder, stored, _ = encoded
-    estimate = encoder._overhead + rate_bits(stored.network.integers) / 8
+    estimate = encoder.overhead_bytes + rate_bits(stored.network.integers) / 8
     assert len(write_signal(stored)) == pytest.approx(estimate, rel=0.01, abs=64)
 
 

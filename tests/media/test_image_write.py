@@ -222,9 +222,9 @@ def test_extension_case_does_not_matter() -> None:
 
 @pytest.mark.parametrize("extension", [".jpg", ".jpeg", ".bmp"])
 def test_alpha_without_background_is_refused(extension: str) -> None:
-    with pytest.raises(OutputError, match=r"the photo has alpha and .* holds none; give a background"):
+    with pytest.raises(OutputError, match=r"the photo has alpha and .* holds none; give one with --background"):
         check_photo_output(extension, has_alpha=True, background=None)
-    with pytest.raises(OutputError, match="give a background"):
+    with pytest.raises(OutputError, match="give one with --background"):
         written(photo_from_array(np.zeros((1, 1, 4), np.uint8)), extension)
     check_photo_output(extension, has_alpha=True, background=(0, 0, 0))
     check_photo_output(extension, has_alpha=False, background=None)

@@ -1,8 +1,9 @@
 """What every solver takes and returns.
 
-Each row of the state ``[N, w]`` is a system of its own: no solver mixes rows, so a sample
-does not depend on its neighbours in the batch. A file only ever names Picard from zero; the
-others are for fitting, gradients and comparison.
+Each row of the state ``[N, w]`` is a system of its own: no solver mixes rows, so after a given
+number of steps a sample does not depend on its neighbours in the batch. Only a tolerance looks
+at all rows together, to stop them. A file only ever names Picard steps from zero; the others
+are for fitting, gradients and comparison.
 """
 
 from __future__ import annotations

@@ -62,7 +62,9 @@ class Problem:
         return torch.cat([gradient.flatten() for gradient in gradients])
 
 
-def make_problem(filter: Filter = Filter.SIREN, *, depth: int = 1, width: int = 8, contraction: float = 0.97) -> Problem:
+def make_problem(
+    filter: Filter = Filter.SIREN, *, depth: int = 1, width: int = 8, contraction: float = 0.97
+) -> Problem:
     """A random field in float64 whose recurrence matters: ‖A_l‖ is spread over all directions."""
     architecture = Architecture(filter, width, depth, 2, 2, norm=Norm.SPECTRAL, contraction=contraction)
     generator = torch.Generator().manual_seed(3)

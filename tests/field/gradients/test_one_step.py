@@ -17,6 +17,4 @@ def test_it_descends_but_less_straight_than_more_terms(problem):
 
 def test_without_recurrence_it_is_exact(problem_of):
     problem = problem_of(contraction=0.0)
-    torch.testing.assert_close(
-        problem.loss_gradient(OneStep()), problem.unrolled_gradient(), rtol=0.0, atol=1e-15
-    )
+    torch.testing.assert_close(problem.loss_gradient(OneStep()), problem.unrolled_gradient(), rtol=0.0, atol=1e-15)

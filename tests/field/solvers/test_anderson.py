@@ -23,5 +23,7 @@ def test_it_needs_fewer_steps_than_picard_on_a_slow_contraction(problems, dtype)
 
 def test_it_solves_one_unknown_by_the_secant():
     # two images of a line determine it: the third evaluation is at the solution
-    solution = Anderson(ridge=1e-14)(lambda z: 0.9 * z + 1.0, torch.zeros(1, 1, dtype=torch.float64), max_steps=3, tolerance=0.0)
+    solution = Anderson(ridge=1e-14)(
+        lambda z: 0.9 * z + 1.0, torch.zeros(1, 1, dtype=torch.float64), max_steps=3, tolerance=0.0
+    )
     assert float(solution.state) == pytest.approx(10.0, rel=1e-6)

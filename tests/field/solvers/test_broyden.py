@@ -31,11 +31,19 @@ def test_a_short_memory_still_converges(problems):
     torch.testing.assert_close(solution.state, problem.fixed_point(), rtol=0.0, atol=1e-10)
 
 
-def test_a_row_that_goes_astray_takes_a_picard_step():
-    # F has a kink: the secant left of it aims far past the fixed point at 1, where F grows
-    def kinked(z):
-        return torch.where(z < 0.5, 0.999 * z + 0.3, torch.where(z < 3.0, 0.5 * z + 0.5, 50.0 * z))
+def kinked(z):
+    """A fixed point at 1; the secant from the left of it aims far past it, to where this grows."""
+    return torch.where(z < 0.5, 0.999 * z + 0.3, torch.where(z < 3.0, 0.5 * z + 0.5, 50.0 * z))
 
+
+def test_a_row_that_goes_astray_takes_a_picard_step():
     solution = Broyden()(kinked, torch.zeros(1, 1, dtype=torch.float64), max_steps=40, tolerance=1e-10)
     assert solution.residuals[-1] <= 1e-10
     assert float(solution.state) == pytest.approx(1.0, abs=1e-9)
+
+
+def test_a_row_goes_astray_alone():
+    scale = torch.tensor([[1.0], [1e6]], dtype=torch.float64)
+    together = Broyden()(lambda z: scale * kinked(z / scale), torch.zeros_like(scale), max_steps=6, tolerance=0.0)
+    alone = Broyden()(kinked, torch.zeros(1, 1, dtype=torch.float64), max_steps=6, tolerance=0.0)
+    torch.testing.assert_close(together.state / scale, alone.state.expand(2, 1), rtol=1e-9, atol=0.0)

@@ -58,6 +58,7 @@ def test_it_stops_at_the_first_residual_within_the_tolerance(problems, name):
     assert solution.steps == len(solution.residuals) == len(problem.states) < 100
     assert solution.residuals[-1] <= 1e-6
     assert torch.all(solution.residuals[:-1] > 1e-6)
+    torch.testing.assert_close(solution.state, problem(problem.states[-1]), rtol=0.0, atol=0.0)
 
 
 @EVERY

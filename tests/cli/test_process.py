@@ -1,0 +1,57 @@
+"""What only a process of its own shows: imports, signals, streams."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+_COMMAND = [sys.executable, "-m", "i2codec"]
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom i2codec.cli.main import main\n"
+        "main(['--help'], standalone_mode=False)\n"
+        "assert not {'torch', 'av', 'numpy', 'rich', 'PIL'} & sys.modules.keys(), sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("arguments", [["decode", "p.i2", "-o", "p.png"], ["info", "p.i2"]])
+def test_decoding_on_a_cpu_loads_neither_torch_nor_the_encoder(arguments: list[str], tmp_path: Path) -> None:
+    golden = Path(__file__).parents[1] / "golden" / "photo_v1.i2"
+    (tmp_path / "p.i2").write_bytes(golden.read_bytes())
+    if arguments[0] == "decode":
+        arguments = [*arguments, "--device", "cpu"]
+    code = (
+        "import sys\nfrom i2codec.cli.main import main\n"
+        f"main({arguments!r}, standalone_mode=False)\n"
+        "loaded = {'torch', 'av', 'i2codec.fit.loop', 'i2codec.fit.encoder'} & sys.modules.keys()\n"
+        "assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, capture_output=True)
+
+
+def test_an_interrupt_leaves_nothing_and_says_so(tmp_path: Path, photo_path: Path) -> None:
+    process = subprocess.Popen(
+        [*_COMMAND, "encode", str(photo_path), "-o", str(tmp_path / "p.i2"), "--preset", "slow"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 60.0
+    while not list(tmp_path.iterdir()) and time.monotonic() < deadline:  # the temporary file shows that it began
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert output == b""
+    assert errors.decode().strip() == "i2codec: interrupted; nothing was written"
+    assert list(tmp_path.iterdir()) == []
