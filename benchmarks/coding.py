@@ -31,8 +31,15 @@ from i2codec.signal.metrics import distortion, psnr_db
 
 _PHOTO = Path(__file__).parents[1] / "tests" / "data" / "coffee.png"
 # left, top, right, bottom; and the widths that give 25 to 35 dB there
-_CASES = (((0, 0, 384, 256), 96, "siren"), ((0, 0, 384, 256), 144, "siren"), ((96, 16, 224, 144), 80, "siren"),
-          ((96, 16, 224, 144), 128, "siren"), ((96, 16, 224, 144), 96, "fourier"), ((96, 16, 224, 144), 96, "gabor"))  # fmt: skip
+_WHOLE, _CUP = (0, 0, 384, 256), (96, 16, 224, 144)
+_CASES = (
+    (_WHOLE, 96, "siren"),
+    (_WHOLE, 144, "siren"),
+    (_CUP, 80, "siren"),
+    (_CUP, 128, "siren"),
+    (_CUP, 96, "fourier"),
+    (_CUP, 96, "gabor"),
+)
 
 
 def encode(box: tuple[int, int, int, int], width: int, filter_name: str, device: str) -> Row:

@@ -1,6 +1,6 @@
 """Every truncation and every flipped byte of the golden files: what comes of it, and how long it takes.
 
-    python benchmarks/damage.py
+python benchmarks/damage.py
 """
 
 from __future__ import annotations

@@ -123,7 +123,7 @@ class Decoder(Coder):
         Raises
         ------
         FormatError
-            If there are.
+            If there are; always found from the third on, as the range coder's state holds two.
         """
         if not self._range_decoder.maybe_exhausted():
             raise FormatError("coded integers have words left over")

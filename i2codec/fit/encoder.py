@@ -39,9 +39,8 @@ _STEP_COUNT_TOLERANCE = 1.0 / 1024.0
 # Rounding little by little wins back about 40 % of the loss (docs/fitting.md), so 0.3 dB asked
 # for is 0.5 dB before it.
 _RECOVERY = 0.6
-_ATTEMPTS = 3
+_ATTEMPT_SHARES = (0.5, 0.25, 0.25)
 _REFERENCE_POINTS = 8192
-_TIGHTER = 2.0**-0.35
 
 
 @dataclass(frozen=True)
@@ -162,27 +161,36 @@ class SignalEncoder:
     ) -> tuple[ImplicitField, Mapping[str, float]]:
         """A copy of ``fitted`` on multiples of the steps that the goal asks for, and those steps.
 
-        One attempt rounds little by little while training; if it misses the goal, the next one
-        starts over with steps moved as far as it missed.
+        An attempt rounds little by little while training. While it misses the goal and there is
+        effort left, the next one starts over with steps moved as far as it missed.
         """
         self.reporter.report(Progress("quantise", 0.0))
         search = StepSearch(fitted, self._points)
         self.float_distortion = search.float_distortion
         trial = self._first_trial(search)
-        attempts = 1 if self.settings.time_limit_s is not None else _ATTEMPTS
-        for attempt in range(attempts):
+        shares = (1.0,) if self.settings.time_limit_s is not None else _ATTEMPT_SHARES
+        best: tuple[float, ImplicitField, Mapping[str, float]] | None = None
+        for attempt, part in enumerate(shares):
             rounded = copy.deepcopy(fitted)
-            fit.tune(rounded, trial.steps, stage=f"attempt {attempt}", share=share)
+            fit.tune(rounded, trial.steps, stage=f"attempt {attempt}", share=share * part)
             result = StepSearch(rounded, self._points).trial(trial.steps)
-            factor = self._correction(search, result)
+            met, factor = self._correction(search, result)
+            cost = result.distortion if isinstance(self.settings.goal, SizeGoal) else result.bits
+            if met and (best is None or cost < best[0]):
+                best = cost, rounded, trial.steps
             if factor == 1.0:
-                return rounded, trial.steps
-            if attempt + 1 < attempts:
-                trial = search.trial({name: step * factor for name, step in trial.steps.items()})
+                break
+            trial = search.trial({name: step * factor for name, step in trial.steps.items()})
+        if best is not None:
+            return best[1:]
         if isinstance(self.settings.goal, LossGoal):  # within the loss for certain: plain rounding
-            trial = search.for_distortion(search.float_distortion * 10.0 ** (self.settings.goal.max_loss_db / 10.0))
-            return copy.deepcopy(fitted), trial.steps
-        return rounded, trial.steps
+            return copy.deepcopy(fitted), search.for_distortion(self._largest_distortion(search)).steps
+        return rounded, result.steps
+
+    def _largest_distortion(self, search: StepSearch) -> float:
+        """The most that a loss goal allows."""
+        assert isinstance(self.settings.goal, LossGoal)
+        return search.float_distortion * math.pow(10.0, self.settings.goal.max_loss_db / 10.0)
 
     def _first_trial(self, search: StepSearch) -> Trial:
         goal, floor = self.settings.goal, search.float_distortion
@@ -198,23 +206,31 @@ class SignalEncoder:
                 room_db = max(0.1, psnr_db(floor) - goal.psnr_db)
                 return search.for_distortion(floor * 10.0 ** (room_db / 10.0))
 
-    def _correction(self, search: StepSearch, result: Trial) -> float:
-        """Factor on the steps for the next attempt; 1 if the goal is met."""
+    def _correction(self, search: StepSearch, result: Trial) -> tuple[bool, float]:
+        """Whether an attempt met the goal, and the factor on the steps for the next; 1 where none is needed."""
         goal = self.settings.goal
         match goal:
             case PriceGoal():
-                return 1.0
+                return True, 1.0
             case SizeGoal():
                 excess_bits = result.bits - 8.0 * (goal.size_bytes - self.overhead_bytes)
+                met = excess_bits <= 0
+                if met and -excess_bits < 8.0 * 0.04 * goal.size_bytes:
+                    return True, 1.0
                 parameters = search.field.architecture.parameter_count
-                if excess_bits <= 0 and 8.0 * goal.size_bytes * 0.04 > -excess_bits:
-                    return 1.0
-                return math.pow(2.0, (excess_bits + 0.01 * 8.0 * goal.size_bytes) / parameters)
+                return met, math.pow(2.0, (excess_bits + 8.0 * 0.01 * goal.size_bytes) / parameters)
             case LossGoal():
-                met = result.distortion <= search.float_distortion * 10.0 ** (goal.max_loss_db / 10.0)
+                met = result.distortion <= self._largest_distortion(search)
+                loss_db = psnr_db(search.float_distortion) - psnr_db(result.distortion)
+                if met and loss_db >= 0.6 * goal.max_loss_db:
+                    return True, 1.0
+                # the rise of the distortion goes with the square of the steps
+                factor = math.sqrt(0.85 * goal.max_loss_db / max(loss_db, 0.3 * goal.max_loss_db))
+                return met, max(0.7, factor)
             case PsnrGoal():
-                met = psnr_db(result.distortion) >= min(goal.psnr_db, psnr_db(search.float_distortion) - 0.1) - 0.05
-        return 1.0 if met else _TIGHTER
+                wanted_db = min(goal.psnr_db, psnr_db(search.float_distortion) - 0.1) - 0.05
+                met = psnr_db(result.distortion) >= wanted_db
+                return met, 1.0 if met else 0.8
 
     def _stored(self, fit: FieldFit, rounded: ImplicitField, steps: Mapping[str, float]) -> StoredSignal:
         """Prove the contraction on the dequantised weights and measure K; lower c where K is too large."""

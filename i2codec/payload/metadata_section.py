@@ -62,6 +62,8 @@ def unpack_metadata(payload: bytes, *, limits: Limits) -> dict[MetadataKey, byte
         offset += record["length"]
         if offset > len(blocks):
             raise FormatError(f"a metadata block announces {record['length']} bytes; {len(block)} are there")
+        if record["key"] in metadata:
+            raise FormatError(f"metadata has two blocks of key {record['key']}")
         if record["key"] in MetadataKey.__members__.values():
             metadata[MetadataKey(record["key"])] = block
     return metadata

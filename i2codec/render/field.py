@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from i2codec.field.module import ImplicitField
+
+Floats = TypeVar("Floats", NDArray[np.float32], NDArray[np.float64])
 
 _BLOCK_POINTS = 16384  # bounds the memory of states, whatever the number of coordinates
 _DERIVATIVE_BLOCK_POINTS = 1024  # second derivatives carry d² + d more float64 states
@@ -81,15 +83,11 @@ class Field:
 
     def gradient(self, x: ArrayLike) -> NDArray[np.float64]:
         """First derivatives ∂Φ_c/∂x_a ``[N, C, d]``, exact for the K steps, in float64."""
-        from torch.func import jacfwd, vmap
-
-        return self._differentiated(vmap(jacfwd(self._at_point())), x)
+        return self._derivatives(x, order=1)
 
     def hessian(self, x: ArrayLike) -> NDArray[np.float64]:
         """Second derivatives ∂²Φ_c/∂x_a∂x_b ``[N, C, d, d]``, exact for the K steps, in float64."""
-        from torch.func import jacfwd, vmap
-
-        return self._differentiated(vmap(jacfwd(jacfwd(self._at_point()))), x)
+        return self._derivatives(x, order=2)
 
     def render(
         self,
@@ -107,9 +105,7 @@ class Field:
 
         return ImplicitField.from_stored(self._network)
 
-    def _in_blocks(
-        self, function: Callable[[NDArray[np.float64]], NDArray[np.float32]], x: ArrayLike
-    ) -> NDArray[np.float32]:
+    def _in_blocks(self, function: Callable[[NDArray[np.float64]], Floats], x: ArrayLike) -> Floats:
         points = self._checked(x)
         blocks = [
             function(points[first : first + _BLOCK_POINTS]) for first in range(0, max(1, len(points)), _BLOCK_POINTS)
@@ -123,18 +119,29 @@ class Field:
             raise OptionError(f"coordinates of shape {points.shape}; expected finite numbers [N, {axis_count}]")
         return points
 
-    def _at_point(self) -> Callable[[Tensor], Tensor]:
-        """Φ of one point ``[d]`` → ``[C]``, in float64."""
-        module = self.to_torch().double().requires_grad_(False)
-        return lambda point: module(point[None])[0]
-
-    # Forward mode keeps no state of earlier steps, so memory does not grow with K.
-    def _differentiated(self, function: Callable[[Tensor], Tensor], x: ArrayLike) -> NDArray[np.float64]:
+    def _derivatives(self, x: ArrayLike, *, order: int) -> NDArray[np.float64]:
+        """All derivatives of Φ of an order, by automatic differentiation through the K steps."""
         import torch
 
-        points = self._checked(x)
-        blocks = [
-            function(torch.from_numpy(points[first : first + _DERIVATIVE_BLOCK_POINTS])).numpy()
-            for first in range(0, max(1, len(points)), _DERIVATIVE_BLOCK_POINTS)
-        ]
-        return np.concatenate(blocks)
+        module = self.to_torch().double().requires_grad_(False)
+
+        def differentiate(points: NDArray[np.float64]) -> NDArray[np.float64]:
+            point = torch.from_numpy(points).requires_grad_()
+            values = module(point)
+            for _ in range(order):
+                values = _gradients(values, point)
+            result: NDArray[np.float64] = values.detach().numpy()
+            return result
+
+        return self._in_blocks(differentiate, x)
+
+
+def _gradients(values: Tensor, x: Tensor) -> Tensor:
+    """∂values/∂x ``[N, *rest, d]`` of values ``[N, *rest]``, whose rows depend on their own x ``[N, d]`` only."""
+    import torch
+
+    components = [
+        torch.autograd.grad(component.sum(), x, create_graph=True, materialize_grads=True)[0]
+        for component in values.flatten(start_dim=1).unbind(dim=1)
+    ]
+    return torch.stack(components, dim=1).reshape(*values.shape, x.shape[1])

@@ -1,0 +1,70 @@
+"""What the README shows is true."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from numpy.typing import NDArray
+from PIL import Image
+
+from i2codec.cli.main import main
+
+_ROOT = Path(__file__).parents[1]
+_README = (_ROOT / "README.md").read_text()
+
+
+def _block(language: str, *, after: str = "") -> str:
+    found = re.search(rf"```{language}\n(.*?)```", _README[_README.index(after) :], re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crop: NDArray[np.uint8]) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(crop).save("photo.png")
+    return tmp_path
+
+
+def test_the_command_lines_run(folder: Path) -> None:
+    commands = [line.split() for line in _block("text", after="## Use it").splitlines()]
+    assert len(commands) == 8
+    for words in commands:
+        assert words[0] == "i2codec"
+        arguments = words[1 : words.index("makes")] if "makes" in words else words[1:]
+        if arguments[0] == "encode":  # the same options, in little time
+            arguments += ["--steps", "30", "--width", "16", "--force", "--quiet"]
+        arguments = ["0,0,32,32" if word == "100,50,64,64" else word for word in arguments]
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0, (words, result.output)
+
+
+def test_the_python_example_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert CliRunner().invoke(main, ["encode", "photo.png", "--steps", "30", "--quiet"]).exit_code == 0
+    names: dict[str, np.ndarray] = {}
+    exec(_block("python").replace('preset="fast"', 'preset="draft", steps=30'), names)
+    assert names["values"].shape == (1, 3)
+    assert names["slopes"].shape == (1, 3, 2)
+
+
+def test_ci_runs_the_test_command() -> None:
+    command = _block("sh", after="<!-- test command -->").strip()
+    assert "pytest" in command
+    script = (_ROOT / ".ci" / "run").read_text()
+    extract = next(line for line in script.splitlines() if line.startswith("command="))
+    shown = subprocess.run(
+        ["bash", "-c", f'{extract}\nprintf %s "$command"'], cwd=_ROOT, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout == command
+
+
+def test_both_commands_pin_torch() -> None:
+    constraint = (_ROOT / "constraints.txt").read_text()
+    assert re.search(r"^torch==2\.\d+\.\d+$", constraint, re.MULTILINE)
+    for marker in ("<!-- demo command -->", "<!-- test command -->"):
+        assert "-c constraints.txt" in _block("sh", after=marker)
