@@ -36,7 +36,8 @@ def replacing(destination: Path, *, force: bool) -> Iterator[BinaryIO]:
     except OSError as error:
         if isinstance(error, OutputError) or not _is_ours(error, temporary, destination):
             raise
-        raise OutputError(f"{destination} cannot be written: {error.strerror}; choose another place") from error
+        reason = error.strerror or error
+        raise OutputError(f"{destination} cannot be written: {reason}; choose another place") from error
     finally:
         with contextlib.suppress(OSError):  # what went wrong was reported above
             temporary.unlink(missing_ok=True)

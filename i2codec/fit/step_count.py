@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import torch
 from torch import Tensor
@@ -11,7 +12,10 @@ from i2codec.field.module import ImplicitField
 from i2codec.fit.points import TrainingPoints
 
 _CHUNK_POINTS = 16384
-_SETTLED = 2.0**-20  # change of any output per step at which the limit counts as reached
+# Part of the tolerance that outputs may still move per step when the limit counts as reached: at
+# a ratio of 0.9 per step what is left of the way is then below a fiftieth of the tolerance.
+_SETTLED = 1.0 / 500.0
+_PATIENCE = 8  # steps without progress after which what is left is rounding noise
 _MOST_STEPS = 256
 
 
@@ -39,13 +43,22 @@ def _steps_needed(field: ImplicitField, x: Tensor, scale: Tensor, tolerance: flo
     injection = field.inject(x)
     z = torch.zeros_like(injection[0])
     outputs: list[Tensor] = []
-    for _ in range(_MOST_STEPS):
+    changes: list[float] = [math.inf]
+    while not _settled(changes, tolerance):
         z = field.layer(z, injection, scale)
         outputs.append(field.read_out(z))
-        if len(outputs) > 1 and float((outputs[-1] - outputs[-2]).abs().max()) <= _SETTLED:
-            break
-    else:
-        return _MOST_STEPS
+        if len(outputs) > 1:
+            changes.append(float((outputs[-1] - outputs[-2]).abs().max()))
+        if len(outputs) == _MOST_STEPS:
+            return _MOST_STEPS
     errors = [float((output - outputs[-1]).abs().max()) for output in outputs]
     late = [step for step, error in enumerate(errors) if error > tolerance]
     return late[-1] + 2 if late else 1
+
+
+def _settled(changes: list[float], tolerance: float) -> bool:
+    """True once the outputs are far closer to their limit than the tolerance, or down to rounding noise."""
+    if changes[-1] <= tolerance * _SETTLED:
+        return True
+    earlier, late = changes[:-_PATIENCE], changes[-_PATIENCE:]
+    return bool(earlier) and min(late) >= min(earlier) and math.isfinite(min(earlier))

@@ -158,7 +158,7 @@ def unpack_network(payload: bytes, *, axis_count: int, channel_count: int, limit
     architecture = _unpack_architecture(head, axis_count=axis_count, channel_count=channel_count, limits=limits)
     tables = load_tables(head["tables"])
     colour_transform = known(ColourTransform, head["colour_transform"], field="colour transform")
-    if not (math.isfinite(head["state_scale"]) and 0.0 <= head["state_scale"] <= 1.0):
+    if not 0.0 <= head["state_scale"] <= 1.0:
         raise FormatError(f"state scale {head['state_scale']} is not in 0..1")
     offset = NETWORK_HEADER.size
     steps, table_numbers = {}, {}
