@@ -6,8 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 from PIL import Image
+
+# The same examples every time, on machines of any speed.
+settings.register_profile("i2codec", deadline=None, derandomize=True)
+settings.load_profile("i2codec")
 
 DATA = Path(__file__).parent / "data"
 

@@ -145,9 +145,7 @@ def test_metadata_is_kept_or_stripped(tmp_path: Path, crop: NDArray[np.uint8]) -
     stripped = i2codec.decode(i2codec.encode(stream.getvalue(), width=8, metadata="strip", **_QUICK))
     assert stripped.samples.shape == (96, 64, 3)
     assert not stripped.metadata
-    i2codec.decode_file(
-        i2codec.encode(stream.getvalue(), width=8, **_QUICK), tmp_path / "upright.png"
-    )
+    i2codec.decode_file(i2codec.encode(stream.getvalue(), width=8, **_QUICK), tmp_path / "upright.png")
     with Image.open(tmp_path / "upright.png") as picture:
         restored = picture.getexif()
         assert restored[0x010E] == "a cup of coffee"

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch.func import functional_call
 
 from i2codec.entropy.quantiser import dequantise, quantise, storable_step
+from i2codec.entropy.tables import LARGEST_MAGNITUDE
 from i2codec.field.module import ImplicitField, to_arrays
 from i2codec.fit.points import TrainingPoints
 from i2codec.payload.network_section import rate_bits
@@ -101,8 +102,11 @@ class StepSearch:
         return self.trial({name: step * 2.0**exponent for name, step in trial.steps.items()})
 
     def trial(self, steps: Mapping[str, float]) -> Trial:
-        """What ``steps``, rounded to storable ones, give."""
-        storable = {name: storable_step(step) for name, step in steps.items()}
+        """What ``steps`` give, rounded to storable ones that leave every integer in the coder's range."""
+        storable = {
+            name: storable_step(max(step, 1.001 * float(np.abs(self._tensors[name]).max()) / LARGEST_MAGNITUDE))
+            for name, step in steps.items()
+        }
         integers = {name: quantise(tensor, step=storable[name]) for name, tensor in self._tensors.items()}
         arrays = {name: dequantise(integers[name], step=storable[name]) for name in integers}
         return Trial(storable, self._distortion(arrays), rate_bits(integers))

@@ -10,9 +10,21 @@ from i2codec.container.limits import DEFAULT_LIMITS
 from i2codec.container.reader import read_container
 from i2codec.container.section import END, INDEX_ENTRY, SECTION, Section, SectionType
 from i2codec.container.writer import write_container
+from i2codec.entropy.tables import load_tables
+from i2codec.field.architecture import Architecture, Filter, Norm
+from i2codec.payload.metadata_section import METADATA_BLOCK
+from i2codec.payload.network_section import NETWORK_HEADER, TENSOR, Injection, Layer
+from i2codec.payload.signal_section import AFFINE, AXIS, CHANNEL, SIGNAL_HEADER, VALUE_RANGE, Spacing
+from i2codec.signal.colour import ColourTransform
+from i2codec.signal.description import AxisName, ChannelRole, Kind, SampleFormat, SourceContainer
+from i2codec.signal.signal import MetadataKey
 
 PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text(encoding="utf-8")
-LAYOUTS = {layout.name: layout for layout in (HEAD, SECTION, INDEX_ENTRY, END)}
+_FRAMING = (HEAD, SECTION, INDEX_ENTRY, END)
+_PAYLOADS = (SIGNAL_HEADER, AXIS, CHANNEL, VALUE_RANGE, AFFINE, NETWORK_HEADER, TENSOR, METADATA_BLOCK)
+LAYOUTS = {layout.name: layout for layout in (*_FRAMING, *_PAYLOADS)}
+_SIGNAL_IDS = (Kind, AxisName, Spacing, ChannelRole, SampleFormat, SourceContainer)
+ENUMS = {enum.__name__: enum for enum in (*_SIGNAL_IDS, Injection, Layer, Norm, ColourTransform, MetadataKey)}
 
 
 def after(marker):
@@ -45,6 +57,34 @@ def test_section_types():
     assert header == ["id", "name", "required", "payload"]
     expected = [[str(int(member)), member.name, "yes" if member.required else "no"] for member in SectionType]
     assert sorted(row[:3] for row in body) == sorted(expected)
+
+
+@pytest.mark.parametrize("name", ENUMS)
+def test_ids(name):
+    header, body = rows(f"enum: {name}")
+    assert header[:2] == ["id", "name"]
+    assert [row[:2] for row in body] == [[str(int(member)), member.name] for member in sorted(ENUMS[name])]
+
+
+def test_every_table_of_the_page_is_checked():
+    assert set(re.findall(r"<!-- layout: (\w+) -->", PAGE)) == set(LAYOUTS)
+    assert set(re.findall(r"<!-- enum: (\w+) -->", PAGE)) == set(ENUMS) | {"SectionType"}
+
+
+def test_tensors():
+    _, body = rows("tensors")
+    orders = {name: tensors.split(", ") for name, tensors in body}
+    shapes = {name: Architecture(Filter[name], 5, 2, 3, 4).tensor_shapes for name in orders}
+    assert orders == {name: list(tensors) for name, tensors in shapes.items()}
+    assert set(orders) == {member.name for member in Injection}
+
+
+def test_frequency_tables():
+    tables = load_tables(1)
+    _, body = rows("tables")
+    entries = sum(table.radius + 1 for table in tables)
+    assert {row[0]: row[1] for row in body} == {"radius": "[90]", "escape": "[90]", "frequencies": f"[{entries}]"}
+    assert len(tables) == 90
 
 
 def test_limits():

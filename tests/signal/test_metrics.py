@@ -37,7 +37,7 @@ def test_distortion_is_accurate_for_many_pixels():
     target = np.zeros((2000, 1000, 1), dtype=np.float32)
     decoded = np.full_like(target, 1e-3)
     found = distortion(target=target, decoded=decoded, description=description((ChannelRole.GREY,)))
-    assert found == pytest.approx(float(np.float32(1e-3)) ** 2, rel=1e-9)
+    assert found == pytest.approx(float(np.float32(1e-3)) ** 2, rel=1e-9, abs=0.0)
 
 
 def test_sizes_must_be_equal():

@@ -34,7 +34,7 @@ def test_every_integer_comes_back(sample_format):
 
 @pytest.mark.parametrize("sample_format", INTEGERS)
 def test_integers_are_clipped_to_their_range(sample_format):
-    dtype, full_scale = INTEGERS[sample_format]
+    full_scale = INTEGERS[sample_format][1]
     samples = np.array([-0.1, 0.4999 / full_scale, 0.5001 / full_scale, 1.1], dtype=np.float32)
     back = to_source_samples(samples, describe(sample_format))
     assert back.tolist() == [0, 0, 1, full_scale]
