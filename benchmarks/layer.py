@@ -4,7 +4,7 @@ A siren layer of 256 on 128 × 128 grey samples, 300 steps of Adam at 1e-3 on al
 state of a step starts the next one, and each step evaluates F once (one-step gradient). The
 unrolled twin applies F three times from zero and stops there, in the fit and in the decoder.
 Initial frequencies span the grid's own band, but for two rows that start at 30 radians per
-unit, the paper's choice.
+unit, the usual ω₀ of siren.
 
 A row holds the PSNR at the state that the fit ended with, the PSNR solved from zero by 64
 Picard steps (3 where unrolled), how much the residual shrinks per step, the scale s of the
@@ -27,7 +27,7 @@ from i2codec.field.module import ImplicitField, initial_tensors, to_arrays
 STEPS = 300
 DECODER_STEPS = 64
 UNROLLED_STEPS = 3
-PAPER_FREQUENCY = 30.0
+USUAL_FREQUENCY = 30.0
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ LAYERS = [
     Layer(Norm.NONE),
     Layer(Norm.SPECTRAL, 0.9, unrolled=True),
     Layer(Norm.NONE, unrolled=True),
-    Layer(Norm.SPECTRAL, 0.9, frequency=PAPER_FREQUENCY),
-    Layer(Norm.NONE, frequency=PAPER_FREQUENCY),
+    Layer(Norm.SPECTRAL, 0.9, frequency=USUAL_FREQUENCY),
+    Layer(Norm.NONE, frequency=USUAL_FREQUENCY),
 ]
 
 

@@ -67,6 +67,6 @@ def contraction_factor(
 
 
 def readout_gain(architecture: Architecture, tensors: Mapping[str, NDArray[np.float32]], state_scale: float) -> float:
-    """‖W‖ / (1 − c): how much an error in the injection can be amplified on its way out."""
+    """‖W‖ / (1 − c): how much an error in the injection can be amplified on its way out; infinite if c ≥ 1."""
     factor = contraction_factor(architecture, tensors, state_scale)
-    return operator_norm(tensors["W"], architecture.norm) / (1.0 - factor)
+    return operator_norm(tensors["W"], architecture.norm) / (1.0 - factor) if factor < 1.0 else math.inf

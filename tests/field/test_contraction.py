@@ -143,6 +143,8 @@ def test_readout_gain_by_hand():
     architecture = Architecture(Filter.SIREN, 2, 1, 1, 1, Norm.SUP, 0.5)
     tensors = {"A_1": np.eye(2, dtype=np.float32), "W": np.array([[3.0, -1.0]], dtype=np.float32)}
     assert readout_gain(architecture, tensors, 0.75) == pytest.approx(4.0 / (1.0 - 0.75))
+    assert readout_gain(architecture, tensors, 1.0) == math.inf
+    assert readout_gain(architecture, tensors | {"A_1": 2.0 * tensors["A_1"]}, 1.0) == math.inf
 
 
 @settings(deadline=None, derandomize=True, max_examples=50)
