@@ -129,7 +129,7 @@ def parse_background(text: str) -> tuple[int, int, int]:
     try:
         colour = ImageColor.getrgb(text)
     except ValueError as exc:
-        raise OptionError(f"{text!r} is not a colour; expected a name such as white, or #rrggbb") from exc
+        raise OptionError(f"background {text!r} is not a colour; expected a name such as white, or #rrggbb") from exc
     if len(colour) != 3:
         raise OptionError(f"{text!r} is a colour with alpha; a background is opaque: use #rrggbb")
     return colour
