@@ -6,7 +6,6 @@ import abc
 
 from torch import Tensor
 
-from i2codec.field import registry
 from i2codec.field.solvers.contract import Transition
 
 
@@ -27,22 +26,3 @@ class Gradient(abc.ABC):
         fixed_point:
             z* or an estimate of it, from a solver; treated as a constant.
         """
-
-
-def get_gradient(name: str, **options: object) -> Gradient:
-    """The gradient ``one_step``, ``phantom`` or ``implicit``, built with ``options``.
-
-    Raises
-    ------
-    OptionError
-        If the name or an option is unknown.
-
-    >>> get_gradient("phantom", terms=3)
-    Phantom(terms=3, damping=1.0)
-    """
-    from i2codec.field.gradients.implicit import Implicit
-    from i2codec.field.gradients.one_step import OneStep
-    from i2codec.field.gradients.phantom import Phantom
-
-    methods: dict[str, type[Gradient]] = {"implicit": Implicit, "one_step": OneStep, "phantom": Phantom}
-    return registry.build(methods, name, options, role="gradient")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from i2codec.errors import OptionError
 from i2codec.field.gradients.contract import Gradient
-from i2codec.field.solvers.contract import Transition, get_solver
+from i2codec.field.solvers import Transition, get_solver
 
 
 @dataclass(frozen=True)

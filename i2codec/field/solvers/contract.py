@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from i2codec.field import registry
-
 Transition = Callable[[Tensor], Tensor]
 """z ``[N, w]`` → F(z) ``[N, w]``."""
 
@@ -81,22 +79,3 @@ class ResidualRecord:
     def solution(self, state: Tensor) -> Solution:
         """The solution that ends here."""
         return Solution(state, torch.stack(self.values))
-
-
-def get_solver(name: str, **options: object) -> Solver:
-    """The solver ``picard``, ``anderson`` or ``broyden``, built with ``options``.
-
-    Raises
-    ------
-    OptionError
-        If the name or an option is unknown.
-
-    >>> get_solver("anderson", window=3)
-    Anderson(window=3, ridge=1e-10)
-    """
-    from i2codec.field.solvers.anderson import Anderson
-    from i2codec.field.solvers.broyden import Broyden
-    from i2codec.field.solvers.picard import Picard
-
-    methods: dict[str, type[Solver]] = {"anderson": Anderson, "broyden": Broyden, "picard": Picard}
-    return registry.build(methods, name, options, role="solver")
