@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
-from typing import Unpack
+from typing import TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from i2codec.container.limits import DEFAULT_LIMITS, Limits
+from i2codec.devices import choose_device
 from i2codec.errors import FitError, InputError, OptionError, OutputError
 from i2codec.fit.goals import Goal, PsnrGoal, SizeGoal
 from i2codec.fit.progress import ProgressCallback, Reporter
 from i2codec.options import EncodeKeywords, EncodeOptions, options_from
 from i2codec.output import replacing
 from i2codec.payload.file import StoredSignal, read_signal, write_signal
-from i2codec.render.devices import choose_device
 from i2codec.render.field import Field
 from i2codec.render.render import render_signal, scaled_extents
 from i2codec.signal.description import Kind
@@ -101,6 +101,16 @@ def encode_file(
             raise OutputError(f"{destination} reads back differently from what was written; check the disk")
 
 
+class DecodeKeywords(TypedDict, total=False):
+    """Options of :func:`decode` as keywords, for type checkers."""
+
+    scale: float | None
+    size: tuple[int, int] | None
+    region: tuple[int, int, int, int] | None
+    device: str
+    limits: Limits
+
+
 def decode(
     source: Source,
     *,
@@ -141,60 +151,42 @@ def decode(
     return _rendered(stored, scale=scale, size=size, region=region, device=device, limits=limits)
 
 
+def decode_bytes(
+    source: Source, *, extension: str, background: str | None = None, **options: Unpack[DecodeKeywords]
+) -> bytes:
+    """A decoded photo as the bytes of a file of the format that ``extension`` names.
+
+    ``background`` is the colour under a transparent photo where the format has no alpha. The
+    options are those of :func:`decode`; raises also :class:`OutputError` for a format that
+    cannot hold the photo.
+    """
+    from i2codec.media.image import check_photo_output, parse_background, write_photo
+
+    colour = parse_background(background) if background is not None else None
+    data = bytes_of(source)
+    has_alpha = read_signal(data, limits=options.get("limits", DEFAULT_LIMITS)).description.has_alpha
+    check_photo_output(extension, has_alpha=has_alpha, background=colour)
+    stream = BytesIO()
+    write_photo(decode(data, **options), stream, extension=extension, background=colour)
+    return stream.getvalue()
+
+
 def decode_file(
     source: Source,
     destination: str | Path,
     *,
-    scale: float | None = None,
-    size: tuple[int, int] | None = None,
-    region: tuple[int, int, int, int] | None = None,
     background: str | None = None,
-    device: str = "auto",
     force: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
+    **options: Unpack[DecodeKeywords],
 ) -> None:
-    """Decode a photo into a file whose format follows from its name.
+    """Decode a photo into a file whose format follows from its name; the rest as :func:`decode_bytes`.
 
-    ``background`` is the colour under a transparent photo where the format has no alpha. The
-    rest is as for :func:`decode`; raises also :class:`OutputError`.
+    Raises also :class:`OutputError` if the destination exists and ``force`` is not set, or
+    cannot be written.
     """
     path = Path(destination)
     with replacing(path, force=force) as stream:
-        stream.write(
-            decode_bytes(
-                source,
-                extension=path.suffix.lower(),
-                background=background,
-                scale=scale,
-                size=size,
-                region=region,
-                device=device,
-                limits=limits,
-            )
-        )
-
-
-def decode_bytes(
-    source: Source,
-    *,
-    extension: str,
-    background: str | None = None,
-    scale: float | None = None,
-    size: tuple[int, int] | None = None,
-    region: tuple[int, int, int, int] | None = None,
-    device: str = "auto",
-    limits: Limits = DEFAULT_LIMITS,
-) -> bytes:
-    """A decoded photo as the bytes of a file with the given extension; the rest as :func:`decode_file`."""
-    from i2codec.media.image import check_photo_output, parse_background, write_photo
-
-    colour = parse_background(background) if background is not None else None
-    stored = read_signal(bytes_of(source), limits=limits)
-    check_photo_output(extension, has_alpha=stored.description.has_alpha, background=colour)
-    signal = _rendered(stored, scale=scale, size=size, region=region, device=device, limits=limits)
-    stream = BytesIO()
-    write_photo(signal, stream, extension=extension, background=colour)
-    return stream.getvalue()
+        stream.write(decode_bytes(source, extension=path.suffix.lower(), background=background, **options))
 
 
 def open_field(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> Field:

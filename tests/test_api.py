@@ -242,7 +242,7 @@ def test_a_time_limit_runs_through_all_phases(crop: NDArray[np.uint8]) -> None:
     data = i2codec.encode(
         crop, width=16, preset="slow", time_limit=2.0, progress=lambda progress: stages.append(progress.stage)
     )
-    assert _psnr_db(crop, i2codec.decode(data)) > 16.0
+    assert _psnr_db(crop, i2codec.decode(data)) > 9.0  # even a single step starts from the mean colour
     assert list(dict.fromkeys(stages)) == ["fit", "quantise", "tune", "pack"]
 
 

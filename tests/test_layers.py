@@ -13,9 +13,10 @@ PACKAGE = ROOT / "i2codec"
 # What each part may import of the others, apart from itself.
 _LOW = {"errors", "container", "signal"}
 _MIDDLE = _LOW | {"entropy", "field", "payload"}
-_HIGH = _MIDDLE | {"media", "fit", "render", "options", "output"}
+_HIGH = _MIDDLE | {"devices", "media", "fit", "render", "options", "output"}
 ALLOWED = {
     "errors": set(),
+    "devices": {"errors"},
     "container": {"errors"},
     "signal": {"errors"},
     "entropy": {"errors"},
@@ -23,13 +24,13 @@ ALLOWED = {
     "media": {"errors", "signal"},
     "payload": _LOW | {"entropy", "field"},
     "fit": _MIDDLE,
-    "render": _MIDDLE,
+    "render": _MIDDLE | {"devices"},
     "options": {"errors", "fit"},
     "output": {"errors"},
     "_api": _HIGH,
     "_inspect": _HIGH | {"_api"},
     "__init__": _HIGH | {"_api", "_inspect"},
-    "cli": {"errors", "fit", "options", "_api", "_inspect", "__init__"},
+    "cli": {"errors", "devices", "fit", "options", "_api", "_inspect", "__init__"},
     "__main__": {"cli"},
 }
 # The command line reads these for its defaults and its progress bar before anything heavy is loaded.

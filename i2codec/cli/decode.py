@@ -7,8 +7,8 @@ import sys
 import click
 
 from i2codec.cli.parameters import STANDARD_STREAM, PixelSize, Region, default_destination, read_input
+from i2codec.devices import DEVICES
 
-_DEVICES = ("auto", "cpu", "cuda")
 _SUFFIX = ".png"
 
 
@@ -24,7 +24,7 @@ _SUFFIX = ".png"
 @click.option("--size", type=PixelSize(), help="Pixels of the whole photo; need not keep the aspect.")
 @click.option("--region", type=Region(), help="Part to decode, in native pixels.")
 @click.option("--background", metavar="C", help="Colour under a transparent photo, such as white or #ff8800.")
-@click.option("--device", type=click.Choice(_DEVICES), default="auto", show_default=True, help="Where to decode.")
+@click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to decode.")
 @click.option("--force", is_flag=True, help="Replace the output if it exists.")
 def decode(
     source: str,

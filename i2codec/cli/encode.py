@@ -11,11 +11,10 @@ import click
 
 from i2codec.cli.parameters import STANDARD_STREAM, SizeBytes, default_destination, read_input
 from i2codec.cli.progress_bar import ProgressBar
+from i2codec.devices import DEVICES
 from i2codec.fit.goals import DEFAULT_QUALITY
 from i2codec.fit.presets import PRESETS
 from i2codec.options import FIELDS, FILTERS, METADATA, EncodeOptions
-
-_DEVICES = ("auto", "cpu", "cuda")
 
 
 @click.command()
@@ -58,7 +57,7 @@ _DEVICES = ("auto", "cpu", "cuda")
 @click.option("--width", type=int, metavar="N", help="Size of the state; chosen by default.")
 @click.option("--steps", type=int, metavar="N", help="Optimiser steps in all; the preset's by default.")
 @click.option(
-    "--device", type=click.Choice(_DEVICES), default=EncodeOptions.device, show_default=True, help="Where to fit."
+    "--device", type=click.Choice(DEVICES), default=EncodeOptions.device, show_default=True, help="Where to fit."
 )
 @click.option(
     "--seed", type=int, default=EncodeOptions.seed, show_default=True, metavar="N", help="Seed of all random numbers."

@@ -39,7 +39,8 @@ _STEP_COUNT_TOLERANCE = 1.0 / 1024.0
 # Rounding little by little wins back about 40 % of the loss (docs/fitting.md), so 0.3 dB asked
 # for is 0.5 dB before it.
 _RECOVERY = 0.6
-_ATTEMPT_SHARES = (0.5, 0.25, 0.25)
+# More steps win back more, so the first attempt has most of them; the second only mends a miss.
+_ATTEMPT_SHARES = (0.7, 0.3)
 _REFERENCE_POINTS = 8192
 
 
@@ -198,7 +199,8 @@ class SignalEncoder:
             case PriceGoal():
                 return search.for_price(goal.lmbda / self._points.count)
             case SizeGoal():
-                return search.for_bits(max(8.0, 8.0 * (goal.size_bytes - self.overhead_bytes)))
+                # rounding moves the size by some tenths of a percent
+                return search.for_bits(0.985 * 8.0 * (goal.size_bytes - self.overhead_bytes))
             case LossGoal():
                 return search.for_distortion(floor * 10.0 ** (goal.max_loss_db / _RECOVERY / 10.0))
             case PsnrGoal():
@@ -220,13 +222,11 @@ class SignalEncoder:
                 parameters = search.field.architecture.parameter_count
                 return met, math.pow(2.0, (excess_bits + 8.0 * 0.01 * goal.size_bytes) / parameters)
             case LossGoal():
-                met = result.distortion <= self._largest_distortion(search)
-                loss_db = psnr_db(search.float_distortion) - psnr_db(result.distortion)
-                if met and loss_db >= 0.6 * goal.max_loss_db:
+                if result.distortion <= self._largest_distortion(search):
                     return True, 1.0
                 # the rise of the distortion goes with the square of the steps
-                factor = math.sqrt(0.85 * goal.max_loss_db / max(loss_db, 0.3 * goal.max_loss_db))
-                return met, max(0.7, factor)
+                loss_db = psnr_db(search.float_distortion) - psnr_db(result.distortion)
+                return False, math.sqrt(0.7 * goal.max_loss_db / loss_db)
             case PsnrGoal():
                 wanted_db = min(goal.psnr_db, psnr_db(search.float_distortion) - 0.1) - 0.05
                 met = psnr_db(result.distortion) >= wanted_db

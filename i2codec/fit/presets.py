@@ -58,8 +58,8 @@ class Preset:
     name: str
     steps: int
     phases: tuple[Phase, ...] = (
-        Phase("fit", share=0.8, first_rate=1.0, last_rate=0.02, quantised=False),
-        Phase("tune", share=0.2, first_rate=0.1, last_rate=0.02, quantised=True),
+        Phase("fit", share=0.75, first_rate=1.0, last_rate=0.02, quantised=False),
+        Phase("tune", share=0.25, first_rate=0.1, last_rate=0.02, quantised=True),
     )
     batch_points: int = 8192
     batch_reuse: int = 4
@@ -77,7 +77,7 @@ class Preset:
         """Optimiser steps of each phase by name; they sum to ``steps``.
 
         >>> PRESETS["draft"].phase_steps()
-        {'fit': 320, 'tune': 80}
+        {'fit': 300, 'tune': 100}
         """
         ends, total = [], 0.0
         for phase in self.phases:

@@ -10,10 +10,11 @@ from fractions import Fraction
 import numpy as np
 
 from i2codec.container.limits import DEFAULT_LIMITS, Limits
+from i2codec.devices import choose_device
 from i2codec.errors import FormatError, LimitError, OptionError
 from i2codec.payload.file import StoredSignal
 from i2codec.render.chunks import render_windows
-from i2codec.render.devices import choose_device, evaluator
+from i2codec.render.evaluator import evaluator
 from i2codec.render.window import area_filter, scaled_window, source_window
 from i2codec.signal.colour import from_fitted
 from i2codec.signal.grid import half_extents

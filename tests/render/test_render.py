@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from i2codec import devices
 from i2codec.container.limits import Limits
 from i2codec.errors import DeviceError, FormatError, LimitError, OptionError
 from i2codec.field.architecture import Filter
 from i2codec.payload.file import StoredSignal, write_signal
-from i2codec.render import devices
 from i2codec.render.field import Field
 from i2codec.render.render import render_signal, scaled_extents
 from i2codec.signal.colour import ColourTransform

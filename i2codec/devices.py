@@ -1,16 +1,11 @@
-"""Where a field is evaluated: NumPy on the CPU, torch on a GPU."""
+"""Which device does the work; torch is loaded only where a GPU may be there."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 
-import numpy as np
-from numpy.typing import NDArray
-
 from i2codec.errors import DeviceError, OptionError
-from i2codec.field.stored import StoredNetwork
-from i2codec.render.chunks import Evaluate
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -45,21 +40,3 @@ def _has_driver() -> bool:
     except OSError:
         return False
     return True
-
-
-def evaluator(network: StoredNetwork, *, device: str) -> Evaluate:
-    """Φ of a stored network on a device from :func:`choose_device`."""
-    if device == "cpu":
-        return network.evaluate
-    import torch
-
-    from i2codec.field.module import ImplicitField
-
-    module = ImplicitField.from_stored(network).to(device)
-
-    def evaluate(x: NDArray[np.float64]) -> NDArray[np.float32]:
-        with torch.no_grad():
-            values: NDArray[np.float32] = module(torch.from_numpy(x).to(device)).cpu().numpy()
-        return values
-
-    return evaluate
