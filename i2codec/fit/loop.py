@@ -26,6 +26,7 @@ from i2codec.fit.points import TrainingPoints
 from i2codec.fit.presets import Phase, Preset
 from i2codec.fit.progress import Progress, Reporter
 from i2codec.fit.rounding import ProgressiveRounding
+from i2codec.fit.spectral import FollowedScale
 from i2codec.payload.network_section import rate_bits
 from i2codec.signal.metrics import psnr_db
 
@@ -44,6 +45,7 @@ class TrainingStep(nn.Module):
         super().__init__()
         self.field = field
         self.gradient = gradient
+        self.scale = FollowedScale(field)
 
     def forward(self, x: Tensor, start: Tensor | None, solver_steps: int) -> tuple[Tensor, Tensor]:
         """Outputs ``[N, C]`` and state ``[N, w]`` at ``x`` ``[N, d]``.
@@ -51,7 +53,7 @@ class TrainingStep(nn.Module):
         ``start`` is the state to go on from, ``None`` is zero; ``solver_steps`` Picard steps
         without gradient come before those of the gradient.
         """
-        injection, scale = self.field.inject(x), self.field.state_scale()
+        injection, scale = self.field.inject(x), self.scale()
 
         def transition(z: Tensor) -> Tensor:
             return self.field.layer(z, injection, scale)
@@ -214,6 +216,7 @@ class PhaseRun:
             "tensors": {name: tensor.detach().clone() for name, tensor in self.field.tensors.items()},
             "optimiser": self._optimiser.state_dict(),
             "state": self._state,
+            "singular_vectors": self._model.scale.vectors,
             "rounding": self._rounding and self._rounding.snapshot(),
         }
 
@@ -226,6 +229,7 @@ class PhaseRun:
             for name, tensor in self.field.tensors.items():
                 tensor.copy_(snapshot["tensors"][name])
         self._optimiser.load_state_dict(snapshot["optimiser"])
+        self._model.scale.vectors = {name: vector.to(device) for name, vector in snapshot["singular_vectors"].items()}
         if self._rounding is not None:
             self._rounding.restore(snapshot["rounding"])
         self._state = None if snapshot["state"] is None else snapshot["state"].to(device)

@@ -51,6 +51,8 @@ class Preset:
         Picard steps from zero on a fresh batch.
     gradient_terms:
         Applications of F that the gradient passes through (phantom gradient).
+    largest_width:
+        Largest width that is chosen without a rate option: it bounds the time of large signals.
     learning_rate:
         Adam's rate at width 1; it falls with the square root of the width.
     """
@@ -65,6 +67,7 @@ class Preset:
     batch_reuse: int = 4
     start_steps: int = 4
     gradient_terms: int = 1
+    largest_width: int = 128
     learning_rate: float = 0.24
 
     def __post_init__(self) -> None:
@@ -90,10 +93,10 @@ class Preset:
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("draft", steps=400),
+        Preset("draft", steps=400, largest_width=96),
         Preset("fast", steps=1500),
-        Preset("medium", steps=6000),
-        Preset("slow", steps=24000, batch_points=16384),
+        Preset("medium", steps=6000, largest_width=192),
+        Preset("slow", steps=24000, batch_points=16384, largest_width=256),
     )
 }
 DEFAULT_PRESET = "fast"

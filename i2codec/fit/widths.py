@@ -16,8 +16,6 @@ _BITS_PER_PARAMETER = 5.5
 # Rate of the default width. What a coordinate field reaches at λ = 0.001, the default quality.
 _DEFAULT_RATE_BPP = 0.75
 _SMALLEST, _LARGEST = 4, 512
-# Of a default encoding the largest width: it bounds the time on a CPU; --width goes higher.
-_LARGEST_DEFAULT = 192
 
 _SHORT_SHARE = 0.1
 PRICE_FIT_SHARE = 1.0 - 4 * _SHORT_SHARE
@@ -33,7 +31,7 @@ def default_width(architecture: Architecture, fit: FieldFit, goal: LossGoal | Si
     """The width for a goal that needs no search: it follows from the bits there are."""
     if isinstance(goal, SizeGoal):
         return _width_for_bits(architecture, 8 * (goal.size_bytes - fit.overhead_bytes))
-    return min(_LARGEST_DEFAULT, _width_for_bits(architecture, _DEFAULT_RATE_BPP * fit.points.count))
+    return min(fit.preset.largest_width, _width_for_bits(architecture, _DEFAULT_RATE_BPP * fit.points.count))
 
 
 def searched_width(architecture: Architecture, fit: FieldFit, goal: PriceGoal | PsnrGoal) -> int:
