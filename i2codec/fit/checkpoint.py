@@ -38,7 +38,11 @@ class Checkpoint:
     _last_save: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        if self.path is None or not self.path.exists():
+        if self.path is None:
+            return
+        if not self.path.parent.is_dir() or not os.access(self.path.parent, os.W_OK):
+            raise OutputError(f"checkpoint {self.path} cannot be written; choose a folder that is there and writable")
+        if not self.path.exists():
             return
         try:
             # weights_only: tensors and plain containers, never code

@@ -51,4 +51,13 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
-        Checkpoint(tmp_path / "missing" / "c", "one").save("fit", 1)
+        Checkpoint(tmp_path / "missing" / "c", "one")
+
+
+def test_a_folder_that_went_away(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    checkpoint = Checkpoint(folder / "c", "one")
+    folder.rmdir()
+    with pytest.raises(OutputError, match="cannot be written"):
+        checkpoint.save("fit", 1)
