@@ -21,7 +21,7 @@ _SUFFIX = ".png"
     help=f"Output, its name gives the format; default is SRC with the suffix {_SUFFIX}, - is standard output.",
 )
 @click.option("--scale", type=float, metavar="F", help="Times the native size.")
-@click.option("--size", type=PixelSize(), help="Pixels of the whole photo; need not keep the aspect.")
+@click.option("--size", type=PixelSize(), metavar="WxH", help="Pixels of the whole photo; need not keep the aspect.")
 @click.option("--region", type=Region(), help="Part to decode, in native pixels.")
 @click.option("--background", metavar="C", help="Colour under a transparent photo, such as white or #ff8800.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to decode.")

@@ -38,7 +38,7 @@ from i2codec.options import FIELDS, FILTERS, METADATA, EncodeOptions
     f"quality {DEFAULT_QUALITY} and quantisation costs at most 0.3 dB.",
 )
 @click.option("--target-bpp", type=float, metavar="F", help="Bits per pixel, all bytes counted.")
-@click.option("--target-size", type=SizeBytes(), help="Size in bytes, all bytes counted.")
+@click.option("--target-size", type=SizeBytes(), metavar="N[k|M]", help="Size in bytes, all bytes counted.")
 @click.option("--target-psnr", type=float, metavar="F", help="PSNR in dB.")
 @click.option(
     "--field",
