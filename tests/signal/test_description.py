@@ -65,5 +65,7 @@ def test_what_no_signal_can_be_is_refused(change, message):
 
 
 def test_the_limits_of_a_description_are_allowed():
-    replace(PHOTO, channels=(ChannelRole.PLAIN,) * 16, axes=(Axis(AxisName.X, 1),) * 3, affine=(0.5,) * 12)
-    replace(PHOTO, sample_format=FLOAT, offset=-3.0, scale=0.0)
+    widest = replace(PHOTO, channels=(ChannelRole.PLAIN,) * 16, axes=(Axis(AxisName.X, 1),) * 3, affine=(0.5,) * 12)
+    assert (len(widest.channels), widest.point_count) == (16, 1)
+    constant = replace(PHOTO, sample_format=FLOAT, offset=-3.0, scale=0.0)
+    assert (constant.offset, constant.scale) == (-3.0, 0.0)
