@@ -34,8 +34,8 @@ from i2codec.options import FIELDS, FILTERS, METADATA, EncodeOptions
     "--quality",
     type=click.IntRange(0, 100),
     metavar="0-100",
-    help="A scale of lmbda. Without a rate option the width is that of "
-    f"quality {DEFAULT_QUALITY} and quantisation costs at most 0.3 dB.",
+    help="A scale of lmbda. Without a rate option the width is where the search for "
+    f"quality {DEFAULT_QUALITY} starts, bounded by the preset, and quantisation costs at most 0.3 dB.",
 )
 @click.option("--target-bpp", type=float, metavar="F", help="Bits per pixel, all bytes counted.")
 @click.option("--target-size", type=SizeBytes(), metavar="N[k|M]", help="Size in bytes, all bytes counted.")

@@ -112,6 +112,7 @@ class PhaseRun:
         self._rounding = None
         if self.quantisation_steps is not None:
             self._rounding = ProgressiveRounding(dict(self.field.tensors.items()), self.quantisation_steps)
+        self._loaded_batch: int | None = None
         self._step = 0
         self._state: Tensor | None = None
 
@@ -150,7 +151,7 @@ class PhaseRun:
         if self._rounding is not None:
             self._rounding.advance(fraction)
         number, kept_for = (0, self._step) if self._whole_batch else divmod(self._step, self.preset.batch_reuse)
-        if kept_for == 0 or not hasattr(self, "_x"):
+        if number != self._loaded_batch:
             self._load_batch(number)
         fresh = kept_for == 0
         start, solver_steps = (None, self.preset.start_steps) if fresh else (self._state, 0)
@@ -178,6 +179,7 @@ class PhaseRun:
                 tensor.copy_(torch.where(self._rounding.free(name), tensor, before[name]))
 
     def _load_batch(self, number: int) -> None:
+        self._loaded_batch = number
         size = self.preset.batch_points
         if self._whole_batch:
             indices = self.points.lattice_indices(size)

@@ -9,6 +9,7 @@ one wherever that lowers distortion + μ · bits.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ class StepSearch:
         return self.trial(
             {
                 name: math.sqrt(price * self._tensors[name].size / (2.0 * curvature * math.log(2.0)))
-                for name, curvature in self._curvatures().items()
+                for name, curvature in self._curvatures.items()
             }
         )
 
@@ -131,11 +132,10 @@ class StepSearch:
                         break
         return trial
 
+    @functools.cached_property
     def _curvatures(self) -> dict[str, float]:
-        """κ of each tensor: rise of the distortion per squared step, measured once at a small step."""
-        if not hasattr(self, "_measured_curvatures"):
-            self._measured_curvatures = {name: self._curvature(name, tensor) for name, tensor in self._tensors.items()}
-        return self._measured_curvatures
+        """κ of each tensor: rise of the distortion per squared step, measured at a small step."""
+        return {name: self._curvature(name, tensor) for name, tensor in self._tensors.items()}
 
     def _curvature(self, name: str, tensor: NDArray[np.float32]) -> float:
         step = max(float(np.sqrt(np.mean(tensor.astype(np.float64) ** 2))), 1e-6) * _PROBE

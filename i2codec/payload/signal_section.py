@@ -170,6 +170,7 @@ class _Reader:
         self._payload, self._offset = payload, 0
 
     def take(self, layout: Layout) -> dict[str, int]:
+        """The next record."""
         record = layout.unpack(self._payload, self._offset)
         self._offset += layout.size
         return record
