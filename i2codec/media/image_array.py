@@ -19,7 +19,8 @@ from i2codec.signal.description import (
     SignalDescription,
     SourceContainer,
 )
-from i2codec.signal.signal import MetadataKey, Signal, from_source_samples
+from i2codec.signal.sample_formats import from_source_samples
+from i2codec.signal.signal import MetadataKey, Signal
 
 NPY_MAGIC = b"\x93NUMPY"
 

@@ -7,7 +7,7 @@ values are the ids of the file format (``docs/format.md``) and are never reused.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from fractions import Fraction
 
@@ -57,10 +57,11 @@ class SampleFormat(IntEnum):
     FLOAT32 = 7
     FLOAT64 = 8
     UINT10 = 9
+    INT8 = 10
 
     @property
     def is_float(self) -> bool:
-        """True where samples have a free range, stored as offset and scale."""
+        """True for floating-point formats, whose range is stored as offset and scale."""
         return self in (SampleFormat.FLOAT16, SampleFormat.FLOAT32, SampleFormat.FLOAT64)
 
 
@@ -73,6 +74,18 @@ class SourceContainer(IntEnum):
     WEBP = 3
     TIFF = 4
     NPY = 5
+    WAV = 6
+    FLAC = 7
+    OGG = 8
+    MP3 = 9
+    AIFF = 10
+    MP4 = 11
+    MATROSKA = 12
+    GIF = 13
+    OBJ = 14
+    PLY = 15
+    STL = 16
+    GLB = 17
     OTHER = 255
 
 
@@ -156,3 +169,12 @@ class SignalDescription:
     def has_alpha(self) -> bool:
         """True where the last channel is opacity."""
         return self.channels[-1] is ChannelRole.ALPHA
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the time axis in seconds; 0 where there is none."""
+        return sum(float(axis.extent * axis.step) for axis in self.axes if axis.name is AxisName.TIME)
+
+    def with_length(self, length: int) -> SignalDescription:
+        """The same with ``length`` samples along the first axis."""
+        return replace(self, axes=(replace(self.axes[0], extent=length), *self.axes[1:]))
