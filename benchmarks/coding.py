@@ -19,13 +19,15 @@ import numpy as np
 from common import Row, command, report
 from PIL import Image
 
+from i2codec.container.section import SECTION
 from i2codec.field.architecture import Filter
-from i2codec.fit.encoder import FitSettings, SignalEncoder
 from i2codec.fit.goals import LossGoal
+from i2codec.fit.points import TrainingPoints
 from i2codec.fit.presets import get_preset
+from i2codec.fit.unit_encoder import FitSettings, UnitEncoder
 from i2codec.media.image import photo_from_array
-from i2codec.payload.file import write_signal
-from i2codec.payload.network_section import rate_bits
+from i2codec.payload.file import StoredSignal, write_file
+from i2codec.payload.network_section import pack_network, rate_bits
 from i2codec.render.render import render_signal
 from i2codec.signal.metrics import distortion, psnr_db
 
@@ -48,23 +50,26 @@ def encode(box: tuple[int, int, int, int], width: int, filter_name: str, device:
     settings = FitSettings(
         get_preset("fast"), LossGoal(), filter=Filter[filter_name.upper()], width=width, device=device
     )
-    encoder = SignalEncoder(signal, settings)
+    points = TrainingPoints.of_signal(signal, device=device)
+    encoder = UnitEncoder(signal.description, points, settings)
     start = time.perf_counter()
-    stored = encoder.encode()
+    network = encoder.encode()
     encode_s = time.perf_counter() - start
-    data = write_signal(stored)
-    more = replace(stored, network=replace(stored.network, steps=4 * stored.network.steps))
+    stored = StoredSignal(signal.description, (network,))
+    data = write_file([stored])
+    coded_bytes = SECTION.size + len(pack_network(network))
+    more = replace(stored, networks=(replace(network, steps=4 * network.steps),))
     decoded, limit = (render_signal(each, device="cpu") for each in (stored, more))
     error = distortion(target=signal.samples, decoded=decoded.samples, description=signal.description)
-    estimate_bytes = rate_bits(stored.network.integers) / 8
+    estimate_bytes = rate_bits(network.integers) / 8
     return report(
         photo="coffee.png", box=list(box), filter=filter_name, width=width,
-        parameters=stored.network.architecture.parameter_count, steps=stored.network.steps,
+        parameters=network.architecture.parameter_count, steps=network.steps,
         size_bytes=len(data), rate_bpp=8 * len(data) / signal.description.point_count,
-        half_float_ratio=len(data) / (2 * stored.network.architecture.parameter_count),
+        half_float_ratio=len(data) / (2 * network.architecture.parameter_count),
         float_psnr_db=psnr_db(encoder.float_distortion), psnr_db=psnr_db(error),
         loss_db=psnr_db(encoder.float_distortion) - psnr_db(error),
-        estimate_error_bytes=len(data) - encoder.overhead_bytes - estimate_bytes,
+        estimate_error_bytes=coded_bytes - encoder.overhead_bytes - estimate_bytes,
         largest_change=int(np.abs(decoded.to_source().astype(int) - limit.to_source().astype(int)).max()),
         encode_s=encode_s,
     )  # fmt: skip

@@ -1,8 +1,8 @@
 """i2codec: signals stored as (Implicit)² networks.
 
-``encode`` fits a network to a photo and packs it into the bytes of an ``.i2`` file; ``decode``
-solves its fixed point again on a grid of any size; ``open`` gives the field itself, a function
-of coordinates. Everything heavy is loaded on first use.
+``encode`` fits a network to a photo, sound, video or 3D shape and packs it into the bytes of an
+``.i2`` file; ``decode`` solves its fixed point again on a grid of any size; ``open`` gives the
+field itself, a function of coordinates. Everything heavy is loaded on first use.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from i2codec.errors import (
     TruncatedError,
     VersionError,
 )
+from i2codec.notices import DamagedSourceWarning, I2Warning, LeftOutWarning, TargetMissedWarning
 
 if TYPE_CHECKING:
-    from i2codec._api import TargetMissedWarning, decode, decode_file, encode, encode_file
+    from i2codec._api import decode, decode_file, encode, encode_file
     from i2codec._api import open_field as open
-    from i2codec._inspect import compare, info, verify
+    from i2codec._compare import compare
+    from i2codec._inspect import info, verify
     from i2codec.container.limits import Limits
     from i2codec.fit.progress import Progress
     from i2codec.options import EncodeOptions
@@ -44,8 +46,7 @@ _LAZY = {
     "Limits": ("i2codec.container.limits", "Limits"),
     "Progress": ("i2codec.fit.progress", "Progress"),
     "Signal": ("i2codec.signal.signal", "Signal"),
-    "TargetMissedWarning": ("i2codec._api", "TargetMissedWarning"),
-    "compare": ("i2codec._inspect", "compare"),
+    "compare": ("i2codec._compare", "compare"),
     "decode": ("i2codec._api", "decode"),
     "decode_file": ("i2codec._api", "decode_file"),
     "encode": ("i2codec._api", "encode"),
@@ -58,13 +59,16 @@ _LAZY = {
 __all__ = [
     "Cancelled",
     "ChecksumError",
+    "DamagedSourceWarning",
     "DeviceError",
     "EncodeOptions",
     "Field",
     "FitError",
     "FormatError",
     "I2Error",
+    "I2Warning",
     "InputError",
+    "LeftOutWarning",
     "LimitError",
     "Limits",
     "MissingExtraError",

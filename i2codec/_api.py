@@ -4,52 +4,58 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Sequence
 from dataclasses import asdict
+from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from i2codec.container.limits import DEFAULT_LIMITS, Limits
+from i2codec.container.section import SECTION
 from i2codec.devices import choose_device
 from i2codec.errors import FitError, InputError, OptionError, OutputError
 from i2codec.fit.goals import Goal, PsnrGoal, SizeGoal
 from i2codec.fit.progress import ProgressCallback, Reporter
+from i2codec.notices import DamagedSourceWarning, LeftOutWarning, TargetMissedWarning
 from i2codec.options import EncodeKeywords, EncodeOptions, options_from
-from i2codec.output import replacing
-from i2codec.payload.file import StoredSignal, read_signal, write_signal
+from i2codec.output import replacing, replacing_folder
+from i2codec.payload.file import PackedNetworks, StoredSignal, read_file, write_file
 from i2codec.render.field import Field
-from i2codec.render.render import render_signal, scaled_extents
+from i2codec.render.render import render_signal
+from i2codec.selection import Selection
 from i2codec.signal.description import Kind
-from i2codec.signal.metrics import distortion, psnr_db
+from i2codec.signal.samples import ScatteredSignal
 from i2codec.signal.signal import Signal
+from i2codec.sinks import FRAME_FOLDER, Decoding
+from i2codec.sources import Source, SourceSignal, open_signals
 
-Source = str | Path | bytes
-"""A path, or the bytes of a file."""
+if TYPE_CHECKING:
+    from i2codec.fit.unit_encoder import FitSettings
 
 _TARGET_TOLERANCE = 0.05
-_VERIFY_TOLERANCE = 0.005
+_SOUND_TRACK_SHARE = 0.125  # of a video's size
 
-
-class TargetMissedWarning(UserWarning):
-    """A target was not met within 5 %; the message says how close the file came."""
+Encodable = Source | Signal | NDArray[np.generic]
+"""A path, the bytes of a file, a signal, or an array of a photo."""
 
 
 def encode(
-    source: Source | Signal | NDArray[np.generic],
+    source: Encodable,
     *,
     progress: ProgressCallback | None = None,
     **options: Unpack[EncodeKeywords],
 ) -> bytes:
-    """Bytes of an ``.i2`` file that holds a photo.
+    """Bytes of an ``.i2`` file that holds a photo, sound, video or 3D shape.
+
+    A video's sound track is a second signal in the same file.
 
     Parameters
     ----------
     source:
-        Path of a photo, its bytes, an array ``[H, W]`` or ``[H, W, C]``, or a signal.
+        Path of a media file, its bytes, an array ``[H, W]`` or ``[H, W, C]`` (a photo), or a signal.
     progress:
         Called with :class:`Progress` reports; returning False cancels.
     **options:
@@ -58,11 +64,13 @@ def encode(
     Raises
     ------
     InputError
-        If the source cannot be read as a photo.
+        If the source cannot be read.
     OptionError
         If an option is unknown or out of range.
     FitError
         If the fit diverges.
+    MissingExtraError
+        If the source is a shape and the extra ``shape`` is not installed.
     Cancelled
         If ``progress`` returns False.
 
@@ -74,7 +82,7 @@ def encode(
     """
     chosen = options_from(options)
     choose_device(chosen.device)  # before the source is read
-    return _encoded(_to_signal(source, chosen), chosen, progress)
+    return _encoded(source, chosen, progress)
 
 
 def encode_file(
@@ -85,7 +93,7 @@ def encode_file(
     progress: ProgressCallback | None = None,
     **options: Unpack[EncodeKeywords],
 ) -> None:
-    """Encode a photo into a file, which appears only when it is whole and was verified.
+    """Encode into a file, which appears only when it is whole and was verified.
 
     Raises as :func:`encode`, and :class:`OutputError` if the destination exists and ``force``
     is not set, or cannot be written (found before the fit).
@@ -93,7 +101,7 @@ def encode_file(
     chosen = options_from(options)
     choose_device(chosen.device)
     with replacing(Path(destination), force=force) as stream:
-        data = _encoded(_to_signal(source, chosen), chosen, progress)
+        data = _encoded(source, chosen, progress)
         stream.write(data)
         stream.flush()
         stream.seek(0)
@@ -107,32 +115,39 @@ class DecodeKeywords(TypedDict, total=False):
     scale: float | None
     size: tuple[int, int] | None
     region: tuple[int, int, int, int] | None
+    rate: Fraction | int | float | None
+    fps: Fraction | int | float | None
+    start: float | None
+    duration: float | None
+    resolution: int | None
     device: str
     limits: Limits
 
 
-def decode(
-    source: Source,
-    *,
-    scale: float | None = None,
-    size: tuple[int, int] | None = None,
-    region: tuple[int, int, int, int] | None = None,
-    device: str = "auto",
-    limits: Limits = DEFAULT_LIMITS,
-) -> Signal:
-    """The signal in an ``.i2`` file, at any size.
+def decode(source: Source, *, signal: int = 0, **options: Unpack[DecodeKeywords]) -> Signal:
+    """A signal in an ``.i2`` file, at any resolution.
 
     Parameters
     ----------
     source:
         Path of the file, or its bytes.
+    signal:
+        Which signal of the file: 1 is the sound of a video.
     scale:
-        Samples per native sample along every axis; 1 by default.
+        Samples per native sample along every axis of space; 1 by default.
     size:
         Width and height in pixels, in place of ``scale``; need not keep the aspect.
     region:
         Left, top, width and height in native pixels; the output's size is the region's times
         the scale.
+    rate:
+        Samples of sound per second.
+    fps:
+        Frames of video per second.
+    start, duration:
+        Part of a sound or video, in seconds.
+    resolution:
+        Cells along the longest axis of a shape, whose samples are its occupancy.
     device:
         ``auto``, ``cpu`` or ``cuda``.
     limits:
@@ -143,31 +158,29 @@ def decode(
     FormatError
         If the file is damaged or needs a newer reader.
     OptionError
-        If an option is out of range.
+        If an option is out of range, or has no meaning for this kind of signal.
     DeviceError
         If ``cuda`` is asked for and there is none.
     """
-    stored = read_signal(bytes_of(source), limits=limits)
-    return _rendered(stored, scale=scale, size=size, region=region, device=device, limits=limits)
+    selection, device, limits = _split(options)
+    signals = read_file(bytes_of(source), limits=limits)
+    stored = _one_of(signals, signal)
+    selection.check(signals[0].description.kind)
+    grid = selection.grid(stored)
+    return render_signal(stored, extents=grid.extents, rate=grid.rate, region=grid.region, device=device, limits=limits)
 
 
 def decode_bytes(
     source: Source, *, extension: str, background: str | None = None, **options: Unpack[DecodeKeywords]
 ) -> bytes:
-    """A decoded photo as the bytes of a file of the format that ``extension`` names.
+    """A decoded file as the bytes of a file of the format that ``extension`` names.
 
     ``background`` is the colour under a transparent photo where the format has no alpha. The
     options are those of :func:`decode`; raises also :class:`OutputError` for a format that
-    cannot hold the photo.
+    cannot hold the signal.
     """
-    from i2codec.media.image import check_photo_output, parse_background, write_photo
-
-    colour = parse_background(background) if background is not None else None
-    data = bytes_of(source)
-    has_alpha = read_signal(data, limits=options.get("limits", DEFAULT_LIMITS)).description.has_alpha
-    check_photo_output(extension, has_alpha=has_alpha, background=colour)
     stream = BytesIO()
-    write_photo(decode(data, **options), stream, extension=extension, background=colour)
+    _decoding(source, extension=extension, background=background, options=options).write(stream)
     return stream.getvalue()
 
 
@@ -179,95 +192,30 @@ def decode_file(
     force: bool = False,
     **options: Unpack[DecodeKeywords],
 ) -> None:
-    """Decode a photo into a file whose format follows from its name; the rest as :func:`decode_bytes`.
+    """Decode into a file whose format follows from its name; the rest as :func:`decode_bytes`.
+
+    A video whose destination has no suffix becomes a new folder of PNG files. Sound and video are
+    rendered and written piece by piece.
 
     Raises also :class:`OutputError` if the destination exists and ``force`` is not set, or
     cannot be written.
     """
     path = Path(destination)
-    with replacing(path, force=force) as stream:
-        stream.write(decode_bytes(source, extension=path.suffix.lower(), background=background, **options))
-
-
-def open_field(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> Field:
-    """The field in an ``.i2`` file, callable on coordinates ``[N, d]``. Raises as :func:`decode`."""
-    return Field(read_signal(bytes_of(source), limits=limits))
-
-
-def read_source(source: Source | Signal | NDArray[np.generic], *, keep_metadata: bool) -> Signal:
-    """A photo from a path, bytes or array as a signal."""
-    if isinstance(source, Signal):
-        return source
-    from i2codec.media.image import photo_from_array, read_photo
-
-    if isinstance(source, np.ndarray):
-        return photo_from_array(source)
-    return read_photo(source if isinstance(source, bytes) else Path(source), keep_metadata=keep_metadata)
-
-
-def _to_signal(source: Source | Signal | NDArray[np.generic], options: EncodeOptions) -> Signal:
-    return read_source(source, keep_metadata=options.metadata == "keep")
-
-
-def _encoded(signal: Signal, options: EncodeOptions, progress: ProgressCallback | None) -> bytes:
-    from i2codec.field.architecture import Filter
-    from i2codec.fit.checkpoint import Checkpoint
-    from i2codec.fit.encoder import FitSettings, SignalEncoder
-
-    goal = options.goal(point_count=signal.description.point_count)
-    settings = FitSettings(
-        preset=options.chosen_preset(),
-        goal=goal,
-        filter=Filter[options.filter.upper()],
-        width=options.width,
-        seed=options.seed,
-        device=choose_device(options.device),
-        time_limit_s=options.time_limit,
-    )
-    path = None if options.checkpoint is None else Path(options.checkpoint)
-    checkpoint = Checkpoint(path, _fingerprint(signal, options))
-    encoder = SignalEncoder(signal, settings, Reporter(progress), checkpoint)
-    stored = encoder.encode()
-    data = write_signal(stored)
-    decoded = render_signal(read_signal(data), device="cpu")
-    _verify(signal, decoded, *encoder.reference_samples(stored))
-    _warn_if_missed(goal, size_bytes=len(data), signal=signal, decoded=decoded)
-    checkpoint.remove()
-    return data
-
-
-def _verify(signal: Signal, decoded: Signal, indices: NDArray[np.int64], reference: NDArray[np.float32]) -> None:
-    """Hold the file, decoded on the CPU path, against what the encoder meant it to be."""
-    channel_count = len(signal.description.channels)
-    target = signal.samples.reshape(-1, channel_count)[indices]
-    found = decoded.samples.reshape(-1, channel_count)[indices]
-    wanted = distortion(target=target, decoded=reference, description=signal.description)
-    measured = distortion(target=target, decoded=found, description=signal.description)
-    if not measured <= wanted * (1.0 + _VERIFY_TOLERANCE) + 1e-9:
-        raise FitError(
-            f"the file decodes to {psnr_db(measured):.2f} dB, the fit had {psnr_db(wanted):.2f} dB; "
-            "nothing was written: please report this"
-        )
-
-
-def _warn_if_missed(goal: Goal, *, size_bytes: int, signal: Signal, decoded: Signal) -> None:
-    if isinstance(goal, SizeGoal):
-        wanted, found, unit = float(goal.size_bytes), float(size_bytes), "bytes"
-    elif isinstance(goal, PsnrGoal):
-        error = distortion(target=signal.samples, decoded=decoded.samples, description=signal.description)
-        wanted, found, unit = goal.psnr_db, psnr_db(error), "dB"
-    else:
+    decoding = _decoding(source, extension=path.suffix.lower(), background=background, options=options)
+    is_video = decoding.signals[0].description.kind is Kind.VIDEO
+    if is_video and decoding.leaves_sound_out:
+        warnings.warn(f"{path} cannot hold the video's sound, which is left out", LeftOutWarning, stacklevel=2)
+    if is_video and path.suffix == FRAME_FOLDER:
+        with replacing_folder(path) as folder:
+            decoding.write_frames(folder)
         return
-    if abs(found / wanted - 1.0) > _TARGET_TOLERANCE:
-        message = f"the target of {wanted:g} {unit} was not met within 5 %: the file has {found:.6g} {unit}"
-        warnings.warn(message, TargetMissedWarning, stacklevel=3)
+    with replacing(path, force=force) as stream:
+        decoding.write(stream)
 
 
-def _fingerprint(signal: Signal, options: EncodeOptions) -> str:
-    digest = hashlib.sha256(signal.samples.tobytes())
-    digest.update(repr((signal.description, sorted(signal.metadata.items()))).encode())
-    digest.update(repr(sorted((key, value) for key, value in asdict(options).items() if key != "checkpoint")).encode())
-    return digest.hexdigest()
+def open_field(source: Source, *, signal: int = 0, limits: Limits = DEFAULT_LIMITS) -> Field:
+    """The field of a signal in an ``.i2`` file, callable on coordinates ``[N, d]``. Raises as :func:`decode`."""
+    return Field(_one_of(read_file(bytes_of(source), limits=limits), signal))
 
 
 def bytes_of(source: Source) -> bytes:
@@ -280,34 +228,146 @@ def bytes_of(source: Source) -> bytes:
         raise InputError(f"{source} cannot be read: {error.strerror}; expected an .i2 file") from error
 
 
-def _rendered(
-    stored: StoredSignal,
-    *,
-    scale: float | None,
-    size: tuple[int, int] | None,
-    region: tuple[int, int, int, int] | None,
-    device: str,
-    limits: Limits,
-) -> Signal:
-    if scale is not None and size is not None:
-        raise OptionError("scale and size were both given; expected at most one of them")
-    if stored.description.kind is not Kind.PHOTO:
-        raise OptionError(f"the file holds a {stored.description.kind.name.lower()}; this release decodes photos")
-    extents: Sequence[int] | None = None
-    if scale is not None:
-        extents = scaled_extents(stored.description.extents, scale)
-    if size is not None:
-        width, height = size
-        if width < 1 or height < 1:
-            raise OptionError(f"size {width}x{height}; expected at least 1x1")
-        extents = (height, width)
-    ranges = None
-    if region is not None:
-        left, top, width, height = region
-        native_height, native_width = stored.description.extents
-        if min(left, top) < 0 or min(width, height) < 1 or left + width > native_width or top + height > native_height:
-            raise OptionError(
-                f"region {left},{top},{width},{height} does not lie inside the photo of {native_width}x{native_height}"
+def _decoding(source: Source, *, extension: str, background: str | None, options: DecodeKeywords) -> Decoding:
+    selection, device, limits = _split(options)
+    signals = read_file(bytes_of(source), limits=limits)
+    decoding = Decoding(signals, selection, extension, background, choose_device(device), limits)
+    decoding.check()
+    return decoding
+
+
+def _split(options: DecodeKeywords) -> tuple[Selection, str, Limits]:
+    """What is selected, the device, and the limits."""
+    chosen = dict(options)
+    device, limits = options.get("device", "auto"), options.get("limits", DEFAULT_LIMITS)
+    selected = {name: value for name, value in chosen.items() if name not in ("device", "limits")}
+    if unknown := selected.keys() - Selection.__dataclass_fields__.keys():
+        known = ", ".join([*Selection.__dataclass_fields__, "device", "limits"])
+        raise OptionError(f"unknown option {', '.join(sorted(unknown))}; expected {known}")
+    return Selection(**selected), device, limits  # type: ignore[arg-type]
+
+
+def _one_of(signals: tuple[StoredSignal, ...], number: int) -> StoredSignal:
+    if not 0 <= number < len(signals):
+        raise OptionError(f"signal {number}; the file has {len(signals)}, counted from 0")
+    return signals[number]
+
+
+def _encoded(source: Encodable, options: EncodeOptions, progress: ProgressCallback | None) -> bytes:
+    from i2codec.fit.checkpoint import Checkpoint
+    from i2codec.fit.encoder import SignalEncoder
+
+    path = None if options.checkpoint is None else Path(options.checkpoint)
+    signals = open_signals(source, keep_metadata=options.metadata == "keep", seed=options.seed)
+    try:
+        checkpoint = Checkpoint(path, "" if path is None else _fingerprint(source, options))
+        goals = _goals(signals, options)
+        encoders = [
+            SignalEncoder(
+                signal.samples,
+                _settings(signal, goal, options, time_share=share),
+                Reporter(progress),
+                checkpoint.part(f"signal {number}"),
             )
-        ranges = [(top, height), (left, width)]
-    return render_signal(stored, extents=extents, region=ranges, device=device, limits=limits)
+            for number, (signal, goal, share) in enumerate(zip(signals, goals, _time_shares(signals), strict=True))
+        ]
+        stored = tuple(encoder.encode() for encoder in encoders)
+        for signal in signals:
+            if not isinstance(signal.samples, ScatteredSignal) and (lost := signal.samples.lost()) is not None:
+                warnings.warn(f"the source is damaged: {lost}", DamagedSourceWarning, stacklevel=3)
+    finally:
+        for signal in signals:
+            signal.close()
+    data = write_file(stored)
+    _verify(data, stored)
+    asked = options.goal(
+        point_count=stored[0].description.point_count, is_sound=stored[0].description.kind is Kind.SOUND
+    )
+    _warn_if_missed(asked, size_bytes=len(data), found_db=encoders[0].decibels)
+    checkpoint.remove()
+    return data
+
+
+def _settings(signal: SourceSignal, goal: Goal, options: EncodeOptions, *, time_share: float) -> FitSettings:
+    from i2codec.field.architecture import Filter
+    from i2codec.fit.unit_encoder import FitSettings
+
+    return FitSettings(
+        preset=options.chosen_preset(),
+        goal=goal,
+        reference_power=signal.reference_power,
+        filter=Filter[options.filter.upper()],
+        width=options.width,
+        seed=options.seed,
+        device=choose_device(options.device),
+        time_limit_s=None if options.time_limit is None else options.time_limit * time_share,
+    )
+
+
+def _goals(signals: tuple[SourceSignal, ...], options: EncodeOptions) -> list[Goal]:
+    """What is asked of each signal; a size is that of its networks alone, without the rest of the file."""
+    main = signals[0].samples.description
+    goals = [
+        options.goal(point_count=main.point_count, is_sound=signal.samples.description.kind is Kind.SOUND)
+        for signal in signals
+    ]
+    if not isinstance(goals[0], SizeGoal):
+        return goals
+    networks_bytes = goals[0].size_bytes - _framing_bytes(signals)
+    track_bytes = round(_SOUND_TRACK_SHARE * networks_bytes) if len(signals) > 1 else 0
+    return [SizeGoal(max(1, size)) for size in (networks_bytes - track_bytes, track_bytes)[: len(signals)]]
+
+
+def _time_shares(signals: tuple[SourceSignal, ...]) -> list[float]:
+    return [1.0] if len(signals) == 1 else [1.0 - _SOUND_TRACK_SHARE, _SOUND_TRACK_SHARE]
+
+
+def _framing_bytes(signals: tuple[SourceSignal, ...]) -> int:
+    """Bytes of the file that are not a network's, but for the time stamps of a video."""
+    bare = []
+    for signal in signals:
+        description = signal.samples.description
+        metadata = {} if isinstance(signal.samples, ScatteredSignal) else dict(signal.samples.metadata)
+        empty = PackedNetworks([b""], axis_count=1, channel_count=1, limits=DEFAULT_LIMITS)
+        bare.append(StoredSignal(description, empty, metadata=metadata))
+    return len(write_file(bare)) - SECTION.size * len(bare)
+
+
+def _verify(data: bytes, stored: tuple[StoredSignal, ...]) -> None:
+    """Read the file again; its networks were each held against the fit when they were packed."""
+    found = read_file(data)
+    for before, after in zip(stored, found, strict=True):
+        assert isinstance(before.networks, PackedNetworks)
+        assert isinstance(after.networks, PackedNetworks)
+        if before.networks.payloads != after.networks.payloads or before.description != after.description:
+            raise FitError(
+                "the file reads back differently from what was packed; nothing was written: please report this"
+            )
+
+
+def _warn_if_missed(goal: Goal, *, size_bytes: int, found_db: float) -> None:
+    if isinstance(goal, SizeGoal):
+        wanted, found, unit = float(goal.size_bytes), float(size_bytes), "bytes"
+    elif isinstance(goal, PsnrGoal):
+        wanted, found, unit = goal.psnr_db, found_db, "dB"
+    else:
+        return
+    if abs(found / wanted - 1.0) > _TARGET_TOLERANCE:
+        message = f"the target of {wanted:g} {unit} was not met within 5 %: the file has {found:.6g} {unit}"
+        warnings.warn(message, TargetMissedWarning, stacklevel=4)
+
+
+def _fingerprint(source: Encodable, options: EncodeOptions) -> str:
+    if isinstance(source, Signal):
+        digest = hashlib.sha256(source.samples.tobytes())
+        digest.update(repr((source.description, sorted(source.metadata.items()), source.timestamps)).encode())
+    elif isinstance(source, np.ndarray):
+        digest = hashlib.sha256(repr((source.shape, source.dtype)).encode())
+        digest.update(source.tobytes())
+    elif isinstance(source, bytes):
+        digest = hashlib.sha256(source)
+    else:
+        with Path(source).open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256")
+    digest.update(repr(sorted((key, value) for key, value in asdict(options).items() if key != "checkpoint")).encode())
+    return digest.hexdigest()

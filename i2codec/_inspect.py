@@ -1,36 +1,32 @@
-"""The public verbs that look at files: info, compare, verify."""
+"""The public verbs that look at files: info and verify."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from i2codec._api import Source, bytes_of, read_source
-from i2codec.container.head import MAGIC
+from i2codec._api import bytes_of
 from i2codec.container.reader import read_container
 from i2codec.container.section import SECTION, SectionType
-from i2codec.errors import FormatError, OptionError
+from i2codec.errors import FormatError
 from i2codec.field.contraction import contraction_factor, readout_gain
-from i2codec.payload.file import StoredSignal, parse_container, read_signal
-from i2codec.render.render import render_signal
-from i2codec.signal.colour import to_fitted, transform_for
-from i2codec.signal.description import ChannelRole
-from i2codec.signal.metrics import distortion, psnr_db
-from i2codec.signal.signal import Signal, from_source_samples
-
-_SMALLEST_MS_SSIM_SIDE = 161  # five scales of an 11-pixel window: 10 · 2⁴ + 1
+from i2codec.payload.file import PackedNetworks, StoredSignal, parse_container, read_file
+from i2codec.render.render import Rendering
+from i2codec.signal.description import Kind
+from i2codec.sources import Source
 
 
 def info(source: Source) -> dict[str, Any]:
     """What an ``.i2`` file holds, without rendering it.
 
     ``kind``, ``version``, ``shape`` ``[*grid, C]``, ``size_bytes``, ``rate_bpp`` (all bytes, per
-    grid point), ``sections`` (bytes each, headers included), ``field``, ``filter``, ``width``,
-    ``depth``, ``parameters``, ``steps`` (K), ``contraction`` (proved from the weights), ``gain``
-    (‖W‖/(1 − c)), ``macs_per_point`` (multiplications at one point, all K steps).
+    grid point of the first signal), ``sections`` (bytes of each type, headers included), ``field``,
+    ``units`` (networks) and ``parameters`` (of all of them); of the widest network ``filter``,
+    ``width``, ``depth``, ``steps`` (K), ``contraction`` (proved from the weights), ``gain``
+    (‖W‖/(1 − c)) and ``macs_per_point`` (multiplications at one point, all K steps).
+
+    Sound and video add ``duration_s`` and ``bitrate_bps`` (all bytes); sound ``rate_hz``; video
+    ``frames``, ``fps`` and, where there is a sound track, ``sound``, with the same keys.
 
     Raises
     ------
@@ -39,63 +35,31 @@ def info(source: Source) -> dict[str, Any]:
     """
     data = bytes_of(source)
     container = read_container(data)
-    stored = parse_container(container)
-    network = stored.network.dequantised()
-    architecture = network.architecture
-    parts = (architecture, network.tensors, network.state_scale)
-    return {
-        "kind": stored.description.kind.name.lower(),
-        "version": f"1.{container.minor}",
-        "shape": [*stored.description.extents, len(stored.description.channels)],
-        "size_bytes": len(data),
-        "rate_bpp": 8 * len(data) / stored.description.point_count,
-        "sections": {
-            SectionType(section.type).name.lower(): SECTION.size + len(section.payload)
-            for section in container.sections
-        },
-        "field": "coordinate",
-        "filter": architecture.filter.name.lower(),
-        "width": architecture.width,
-        "depth": architecture.depth,
-        "parameters": architecture.parameter_count,
-        "steps": network.steps,
-        "contraction": contraction_factor(*parts),
-        "gain": readout_gain(*parts),
-        "macs_per_point": architecture.macs_per_point(network.steps),
-    }
-
-
-def compare(original: Source, file: Source) -> dict[str, Any]:
-    """How close a file comes to its original.
-
-    ``size_bytes``, ``rate_bpp``, ``psnr_db`` and ``ms_ssim`` of ``file`` (an ``.i2`` file or any
-    photo), decoded to its own sample format. MS-SSIM is pytorch-msssim's; under 161 pixels a
-    side it is ``None`` and ``ms_ssim_reason`` says why.
-
-    Raises
-    ------
-    OptionError
-        If the two differ in size.
-    """
-    reference = read_source(original, keep_metadata=False)
-    data = bytes_of(file)
-    if data.startswith(MAGIC):
-        candidate = _as_written(render_signal(read_signal(data)))
-    else:
-        candidate = read_source(file, keep_metadata=False)
-    if reference.description.extents != candidate.description.extents:
-        sizes = " and ".join("x".join(map(str, signal.description.extents[::-1])) for signal in (reference, candidate))
-        raise OptionError(f"the photos are {sizes} pixels; expected the same size: decode without --scale")
-    reference, candidate = _same_channels(reference, candidate)
-    error = distortion(target=reference.samples, decoded=candidate.samples, description=reference.description)
-    ms_ssim, reason = _ms_ssim(reference, candidate)
+    signals = parse_container(container)
+    main = signals[0]
+    sections: Counter[str] = Counter()
+    for section in container.sections:
+        sections[SectionType(section.type).name.lower()] += SECTION.size + len(section.payload)
     result = {
+        "kind": main.description.kind.name.lower(),
+        "version": f"1.{container.minor}",
+        "shape": [*main.description.extents, len(main.description.channels)],
         "size_bytes": len(data),
-        "rate_bpp": 8 * len(data) / reference.description.point_count,
-        "psnr_db": psnr_db(error),
-        "ms_ssim": ms_ssim,
+        "rate_bpp": 8 * len(data) / main.description.point_count,
+        **_times(main, size_bytes=len(data)),
+        "sections": dict(sections),
+        "field": "coordinate",
+        **_networks(main),
     }
-    return result if reason is None else {**result, "ms_ssim_reason": reason}
+    if len(signals) > 1:
+        track = signals[1]
+        size_bytes = sum(SECTION.size + len(part.payload) for part in container.sections if part.signal == 1)
+        result["sound"] = {
+            "shape": [*track.description.extents, len(track.description.channels)],
+            **_times(track, size_bytes=size_bytes),
+            **_networks(track),
+        }
+    return result
 
 
 def verify(source: Source) -> None:
@@ -106,55 +70,47 @@ def verify(source: Source) -> None:
     FormatError
         If anything is wrong.
     """
-    stored: StoredSignal = read_signal(bytes_of(source))
-    network = stored.network.dequantised()
-    factor = contraction_factor(network.architecture, network.tensors, network.state_scale)
-    if not factor <= network.architecture.contraction:
-        raise FormatError(
-            f"the layer contracts by {factor:.6f} only; the file promises {network.architecture.contraction:.6f}"
-        )
-    render_signal(stored, device="cpu")
+    for stored in read_file(bytes_of(source)):
+        for quantised in stored.networks:
+            network = quantised.dequantised()
+            factor = contraction_factor(network.architecture, network.tensors, network.state_scale)
+            if not factor <= network.architecture.contraction:
+                raise FormatError(
+                    f"a layer contracts by {factor:.6f} only; the file promises {network.architecture.contraction:.6f}"
+                )
+        for _ in Rendering(stored, device="cpu").pieces():
+            pass
 
 
-def _as_written(decoded: Signal) -> Signal:
-    """The samples as a file of the source's format holds them: rounded and clipped."""
-    if decoded.description.sample_format.is_float:
-        return decoded
-    samples, _ = from_source_samples(decoded.to_source(), decoded.description)
-    return replace(decoded, samples=samples)
+def _times(stored: StoredSignal, *, size_bytes: int) -> dict[str, Any]:
+    """What only signals with a time axis have."""
+    description = stored.description
+    if description.kind not in (Kind.SOUND, Kind.VIDEO):
+        return {}
+    duration_s = description.duration_s if stored.timestamps is None else float(stored.timestamps.duration)
+    times = {"duration_s": duration_s, "bitrate_bps": 8 * size_bytes / duration_s}
+    per_second = float(1 / description.axes[0].step)
+    if description.kind is Kind.SOUND:
+        return times | {"rate_hz": per_second}
+    return times | {"frames": description.extents[0], "fps": per_second}
 
 
-def _same_channels(first: Signal, second: Signal) -> tuple[Signal, Signal]:
-    """Both as RGB if one is, both with alpha if one is: grey repeats, opaque where there was none."""
-    colour = any(ChannelRole.RED in signal.description.channels for signal in (first, second))
-    alpha = any(signal.description.has_alpha for signal in (first, second))
-    one, two = (_with_channels(signal, colour=colour, alpha=alpha) for signal in (first, second))
-    return one, two
-
-
-def _with_channels(signal: Signal, *, colour: bool, alpha: bool) -> Signal:
-    description, samples = signal.description, signal.samples
-    channels = description.channels
-    if colour and channels[0] is ChannelRole.GREY:
-        samples = np.concatenate([np.repeat(samples[..., :1], 3, axis=-1), samples[..., 1:]], axis=-1)
-        channels = (ChannelRole.RED, ChannelRole.GREEN, ChannelRole.BLUE, *channels[1:])
-    if alpha and not description.has_alpha:
-        samples = np.concatenate([samples, np.ones_like(samples[..., :1])], axis=-1)
-        channels = (*channels, ChannelRole.ALPHA)
-    return Signal(replace(description, channels=channels), samples)
-
-
-def _ms_ssim(reference: Signal, candidate: Signal) -> tuple[float | None, str | None]:
-    """MS-SSIM over the colour channels (premultiplied), or ``None`` and the reason."""
-    shortest = min(reference.description.extents)
-    if shortest < _SMALLEST_MS_SSIM_SIDE:
-        return None, f"the shorter side has {shortest} pixels; MS-SSIM needs {_SMALLEST_MS_SSIM_SIDE}"
-    import torch
-    from pytorch_msssim import ms_ssim
-
-    def to_tensor(signal: Signal) -> torch.Tensor:
-        fitted: NDArray[np.float32] = to_fitted(signal.samples, transform_for(signal.description))
-        colour = fitted[..., :-1] if signal.description.has_alpha else fitted
-        return torch.from_numpy(np.ascontiguousarray(np.moveaxis(colour, -1, 0)))[None]
-
-    return float(ms_ssim(to_tensor(candidate), to_tensor(reference), data_range=1.0)), None
+def _networks(stored: StoredSignal) -> dict[str, Any]:
+    networks = stored.networks
+    assert isinstance(networks, PackedNetworks)  # as it was read
+    architectures = networks.architectures()
+    widest = max(range(len(networks)), key=lambda unit: architectures[unit].width)
+    network = networks[widest].dequantised()
+    architecture = network.architecture
+    parts = (architecture, network.tensors, network.state_scale)
+    return {
+        "units": len(networks),
+        "parameters": sum(each.parameter_count for each in architectures),
+        "filter": architecture.filter.name.lower(),
+        "width": architecture.width,
+        "depth": architecture.depth,
+        "steps": network.steps,
+        "contraction": contraction_factor(*parts),
+        "gain": readout_gain(*parts),
+        "macs_per_point": architecture.macs_per_point(network.steps),
+    }

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from i2codec.errors import OptionError
-from i2codec.fit.goals import Goal, LossGoal, PriceGoal, PsnrGoal, SizeGoal, lmbda_of_quality
+from i2codec.fit.goals import DEFAULT_SNR_DB, Goal, LossGoal, PriceGoal, PsnrGoal, SizeGoal, lmbda_of_quality
 from i2codec.fit.presets import DEFAULT_PRESET, PRESETS, Preset, get_preset
 
 FIELDS = ("coordinate", "grid")
@@ -26,7 +26,8 @@ class EncodeOptions:
     """How to encode.
 
     At most one of ``lmbda``, ``quality`` and the targets may be given. Without any, the file
-    is the smallest within 0.3 dB of the fit at the default width.
+    is the smallest within 0.3 dB of the fit at the default width, and a sound the smallest of
+    26 dB signal-to-noise ratio.
 
     Parameters
     ----------
@@ -37,11 +38,11 @@ class EncodeOptions:
     quality:
         0 to 100, a scale of λ.
     target_bpp:
-        Size in bits per pixel, all bytes counted.
+        Size in bits per pixel (frame of samples, pixel and frame, cell), all bytes counted.
     target_size:
         Size in bytes, all bytes counted.
     target_psnr:
-        PSNR in dB.
+        PSNR in dB; of a sound the signal-to-noise ratio.
     field:
         ``coordinate``; ``grid`` is not available yet.
     filter:
@@ -49,7 +50,7 @@ class EncodeOptions:
     width:
         Size of the state; ``None`` chooses it.
     steps:
-        Optimiser steps in all; ``None`` is the preset's.
+        Optimiser steps of each network; ``None`` is the preset's.
     device:
         ``auto``, ``cpu`` or ``cuda``.
     seed:
@@ -59,7 +60,7 @@ class EncodeOptions:
     checkpoint:
         File that an interrupted encoding continues from.
     metadata:
-        ``keep`` or ``strip`` the ICC profile and EXIF.
+        ``keep`` or ``strip`` the ICC profile, EXIF and tags.
     """
 
     preset: str = DEFAULT_PRESET
@@ -100,7 +101,7 @@ class EncodeOptions:
         if self.seed < 0:
             raise OptionError(f"seed {self.seed}; expected 0 or more")
         self.chosen_preset()
-        self.goal(point_count=1)
+        self.goal(point_count=1, is_sound=False)
 
     @property
     def _rates(self) -> list[str]:
@@ -109,9 +110,11 @@ class EncodeOptions:
 
     def chosen_preset(self) -> Preset:
         """The preset with its steps overridden."""
-        return get_preset(self.preset) if self.steps is None else get_preset(self.preset, steps=self.steps)
+        if self.steps is None:
+            return get_preset(self.preset)
+        return get_preset(self.preset, steps=self.steps, segment_steps=self.steps)
 
-    def goal(self, *, point_count: int) -> Goal:
+    def goal(self, *, point_count: int, is_sound: bool) -> Goal:
         """What is asked of rate and distortion, for a signal of so many grid points."""
         if self.lmbda is not None:
             return PriceGoal(self.lmbda)
@@ -123,7 +126,7 @@ class EncodeOptions:
             return SizeGoal(self.target_size)
         if self.target_psnr is not None:
             return PsnrGoal(self.target_psnr)
-        return LossGoal()
+        return PsnrGoal(DEFAULT_SNR_DB) if is_sound and self.width is None else LossGoal()
 
 
 class EncodeKeywords(TypedDict, total=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -41,6 +42,33 @@ def replacing(destination: Path, *, force: bool) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(OSError):  # what went wrong was reported above
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_folder(destination: Path) -> Iterator[Path]:
+    """A temporary folder beside ``destination`` that takes its name when the block ends well.
+
+    An existing folder is never replaced. The temporary one is removed if the block raises.
+
+    Raises
+    ------
+    OutputError
+        If the destination exists or cannot be made.
+    """
+    if destination.exists():
+        raise OutputError(f"{destination} already exists; use -o to name a folder that does not")
+    temporary = destination.parent / f".{destination.name}.{secrets.token_hex(4)}.part"
+    try:
+        temporary.mkdir()
+        yield temporary
+        temporary.rename(destination)
+    except OSError as error:
+        if isinstance(error, OutputError) or error.filename not in (None, str(temporary), str(destination)):
+            raise
+        reason = error.strerror or error
+        raise OutputError(f"{destination} cannot be made: {reason}; choose another place") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # what went wrong was reported above
 
 
 def _check_free(destination: Path, *, force: bool) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import i2codec
-from i2codec.payload.file import read_signal, write_signal
+from i2codec.payload.file import read_file, write_file
 from i2codec.signal.signal import MetadataKey
 
 _FOLDER = Path(__file__).parent / "golden"
@@ -32,7 +32,7 @@ def test_it_decodes_to_the_same_samples(name: str) -> None:
 @pytest.mark.parametrize("name", _NAMES)
 def test_writing_it_again_gives_the_same_bytes(name: str) -> None:
     """Pins every word of the range coder, and the writer's framing."""
-    assert write_signal(read_signal(_bytes(name))) == _bytes(name)
+    assert write_file(read_file(_bytes(name))) == _bytes(name)
 
 
 def test_metadata_is_there() -> None:

@@ -13,9 +13,10 @@ PACKAGE = ROOT / "i2codec"
 # What each part may import of the others, apart from itself.
 _LOW = {"errors", "container", "signal"}
 _MIDDLE = _LOW | {"entropy", "field", "payload"}
-_HIGH = _MIDDLE | {"devices", "media", "fit", "render", "options", "output"}
+_HIGH = _MIDDLE | {"devices", "media", "fit", "render", "options", "output", "notices", "selection", "sources", "sinks"}
 ALLOWED = {
     "errors": set(),
+    "notices": set(),
     "devices": {"errors"},
     "container": {"errors"},
     "signal": {"errors"},
@@ -27,19 +28,38 @@ ALLOWED = {
     "render": _MIDDLE | {"devices"},
     "options": {"errors", "fit"},
     "output": {"errors"},
+    "selection": {"errors", "signal", "payload", "render"},
+    "sources": {"errors", "signal", "media"},
+    "sinks": _LOW | {"payload", "render", "selection", "media"},
     "_api": _HIGH,
     "_inspect": _HIGH | {"_api"},
-    "__init__": _HIGH | {"_api", "_inspect"},
-    "cli": {"errors", "devices", "fit", "options", "_api", "_inspect", "__init__"},
+    "_compare": _HIGH | {"_api"},
+    "__init__": _HIGH | {"_api", "_inspect", "_compare"},
+    "cli": {
+        "errors",
+        "notices",
+        "devices",
+        "fit",
+        "options",
+        "container",
+        "payload",
+        "signal",
+        "sinks",
+        "_api",
+        "__init__",
+    },
     "__main__": {"cli"},
 }
 # The command line reads these for its defaults and its progress bar before anything heavy is loaded.
 LIGHT_FIT = {"i2codec.fit", "i2codec.fit.goals", "i2codec.fit.presets", "i2codec.fit.progress"}
 STANDARD_LIBRARY_ONLY = {
     "errors",
+    "notices",
     "options",
     "output",
     "signal.description",
+    "signal.segments",
+    "signal.timestamps",
     "field.architecture",
     "payload.ids",
     *(name.removeprefix("i2codec.") for name in LIGHT_FIT),
@@ -151,7 +171,7 @@ def test_decoding_loads_neither_torch_nor_the_encoder(tmp_path):
     import numpy as np
 
     from i2codec.field.architecture import Architecture, Filter
-    from i2codec.payload.file import StoredSignal, write_signal
+    from i2codec.payload.file import StoredSignal, write_file
     from i2codec.payload.network_section import QuantisedNetwork
     from i2codec.signal.colour import ColourTransform
     from i2codec.signal.description import Axis, AxisName, ChannelRole, Kind, SampleFormat, SignalDescription
@@ -162,7 +182,7 @@ def test_decoding_loads_neither_torch_nor_the_encoder(tmp_path):
     axes = (Axis(AxisName.Y, 3), Axis(AxisName.X, 4))
     description = SignalDescription(Kind.PHOTO, axes, (ChannelRole.GREY,), SampleFormat.UINT8)
     path = tmp_path / "photo.i2"
-    path.write_bytes(write_signal(StoredSignal(description, network)))
+    path.write_bytes(write_file([StoredSignal(description, (network,))]))
     output, modules = loaded_by(f"import i2codec; print(i2codec.decode({str(path)!r}, device='cpu').samples.shape)")
     assert output.split("\n")[0] == "(3, 4, 1)"
     assert modules & {"torch", "av", "soundfile", "rich", "click"} == set()

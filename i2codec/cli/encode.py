@@ -12,7 +12,7 @@ import click
 from i2codec.cli.parameters import STANDARD_STREAM, SizeBytes, default_destination, read_input
 from i2codec.cli.progress_bar import ProgressBar
 from i2codec.devices import DEVICES
-from i2codec.fit.goals import DEFAULT_QUALITY
+from i2codec.fit.goals import DEFAULT_QUALITY, DEFAULT_SNR_DB
 from i2codec.fit.presets import PRESETS
 from i2codec.options import FIELDS, FILTERS, METADATA, EncodeOptions
 
@@ -29,17 +29,20 @@ from i2codec.options import FIELDS, FILTERS, METADATA, EncodeOptions
     show_default=True,
     help="How long to fit.",
 )
-@click.option("--lmbda", type=float, metavar="F", help="Minimise distortion + F · bits per pixel.")
+@click.option(
+    "--lmbda", type=float, metavar="F", help="Minimise distortion + F · bits per point (pixel, sample, cell)."
+)
 @click.option(
     "--quality",
     type=click.IntRange(0, 100),
     metavar="0-100",
     help="A scale of lmbda. Without a rate option the width is where the search for "
-    f"quality {DEFAULT_QUALITY} starts, bounded by the preset, and quantisation costs at most 0.3 dB.",
+    f"quality {DEFAULT_QUALITY} starts, bounded by the preset, and quantisation costs at most 0.3 dB; "
+    f"sounds get {DEFAULT_SNR_DB:g} dB signal-to-noise ratio.",
 )
-@click.option("--target-bpp", type=float, metavar="F", help="Bits per pixel, all bytes counted.")
+@click.option("--target-bpp", type=float, metavar="F", help="Bits per point (pixel, sample, cell), all bytes counted.")
 @click.option("--target-size", type=SizeBytes(), metavar="N[k|M]", help="Size in bytes, all bytes counted.")
-@click.option("--target-psnr", type=float, metavar="F", help="PSNR in dB.")
+@click.option("--target-psnr", type=float, metavar="F", help="PSNR in dB; of sounds the signal-to-noise ratio.")
 @click.option(
     "--field",
     type=click.Choice(FIELDS),
@@ -55,7 +58,7 @@ from i2codec.options import FIELDS, FILTERS, METADATA, EncodeOptions
     help="Filters of the coordinate field.",
 )
 @click.option("--width", type=int, metavar="N", help="Size of the state; chosen by default.")
-@click.option("--steps", type=int, metavar="N", help="Optimiser steps in all; the preset's by default.")
+@click.option("--steps", type=int, metavar="N", help="Optimiser steps for each network; the preset's by default.")
 @click.option(
     "--device", type=click.Choice(DEVICES), default=EncodeOptions.device, show_default=True, help="Where to fit."
 )
@@ -74,19 +77,22 @@ from i2codec.options import FIELDS, FILTERS, METADATA, EncodeOptions
     type=click.Choice(METADATA),
     default=EncodeOptions.metadata,
     show_default=True,
-    help="ICC profile and EXIF.",
+    help="ICC profile, EXIF and tags.",
 )
 @click.option("--force", is_flag=True, help="Replace the output if it exists.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def encode(source: str, destination: str | None, force: bool, quiet: bool, **options: Any) -> None:
-    """Fit a network to the photo SRC and store it as DST.i2.
+    """Fit a network to the photo, sound, video or 3D shape SRC and store it as DST.i2.
 
-    SRC is a PNG, JPEG, WebP, TIFF or .npy file; - is standard input.
+    SRC is a photo (PNG, JPEG, WebP, TIFF, .npy), a sound (WAV, FLAC, OGG, MP3, AIFF), a video (whatever FFmpeg
+    opens; its sound track too) or a closed mesh (OBJ, PLY, STL, GLB); - is standard input. Long sounds and videos
+    are cut into segments with a network each.
 
     \b
     i2codec encode photo.png
     i2codec encode photo.png -o small.i2 --target-size 12k --preset medium
-    i2codec encode photo.png --time-limit 60
+    i2codec encode sound.wav --target-psnr 30
+    i2codec encode video.mp4 --preset draft --time-limit 600
     """
     output = destination or default_destination(source, suffix=".i2")
     EncodeOptions(**options)  # refuse wrong options before anything is loaded or read
@@ -95,7 +101,7 @@ def encode(source: str, destination: str | None, force: bool, quiet: bool, **opt
     data = read_input(source)
     with warnings.catch_warnings(record=True) as caught, ProgressBar(quiet=quiet) as progress:
         warnings.simplefilter("ignore")
-        warnings.simplefilter("always", i2codec.TargetMissedWarning)
+        warnings.simplefilter("always", i2codec.I2Warning)
         if output == STANDARD_STREAM:
             sys.stdout.buffer.write(i2codec.encode(data, progress=progress, **options))
         else:

@@ -28,7 +28,7 @@ def info(file: str, as_json: bool) -> None:
 @click.argument("file", metavar="FILE")
 @_JSON
 def compare(original: str, file: str, as_json: bool) -> None:
-    """Say how close FILE (.i2 or any photo) comes to the photo ORIGINAL."""
+    """Say how close FILE comes to ORIGINAL: a photo, sound, video or shape, and FILE of the same kind or .i2."""
     import i2codec
 
     _show(i2codec.compare(read_input(original), read_input(file)), as_json=as_json)
@@ -46,15 +46,23 @@ def verify(file: str) -> None:
 
 def _show(values: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        # JSON has no infinity: identical pictures have no PSNR
-        finite = {
-            key: None if isinstance(value, float) and math.isinf(value) else value for key, value in values.items()
-        }
-        click.echo(json.dumps(finite))
+        click.echo(json.dumps(_finite(values)))
         return
     width = max(map(len, values))
     for key, value in values.items():
         click.echo(f"{key:{width}}  {_text(value)}")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: identical pictures have no PSNR."""
+    match value:
+        case dict():
+            return {key: _finite(part) for key, part in value.items()}
+        case list():
+            return [_finite(part) for part in value]
+        case float() if math.isinf(value):
+            return None
+    return value
 
 
 def _text(value: object) -> str:
@@ -62,7 +70,8 @@ def _text(value: object) -> str:
         case dict():
             return ", ".join(f"{key} {_text(part)}" for key, part in value.items())
         case list():
-            return " x ".join(map(str, value))
+            is_shape = all(isinstance(part, int) for part in value)
+            return " x ".join(map(str, value)) if is_shape else ", ".join(map(_text, value))
         case float():
             return f"{value:.4f}"
         case None:

@@ -32,19 +32,20 @@ class _Group(click.Group):
             sys.stderr.close()  # the reader of our output left; Python would complain again at exit
             ctx.exit(1)
         except MemoryError:
-            click.echo("i2codec: out of memory; use a smaller photo, region or scale", err=True)
+            click.echo("i2codec: out of memory; use a smaller source, region or scale", err=True)
             ctx.exit(1)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(i2codec.__version__, prog_name="i2codec")
 def main() -> None:
-    """Store photos as (Implicit)² networks.
+    """Store photos, sounds, videos and 3D shapes as (Implicit)² networks.
 
     \b
     i2codec encode photo.png                    makes photo.i2
     i2codec decode photo.i2 -o photo.png        and back
     i2codec decode photo.i2 -o large.png --scale 2
+    i2codec decode sound.i2 -o sound.wav --rate 96000
     """
 
 

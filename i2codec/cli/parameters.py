@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import click
@@ -80,6 +81,19 @@ def read_input(source: str) -> Path | bytes:
     if not data:
         raise InputError("standard input is empty; expected the bytes of a file")
     return data
+
+
+class FrameRate(click.ParamType[Fraction]):
+    """Frames per second, as a number or an exact fraction."""
+
+    name = "N[/M]"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
+        """The rate, exact."""
+        try:
+            return Fraction(str(value))
+        except (ValueError, ZeroDivisionError):
+            self.fail(f"{value!r} is not a frame rate; expected a number such as 25 or 30000/1001", param, ctx)
 
 
 def default_destination(source: str, *, suffix: str) -> str:

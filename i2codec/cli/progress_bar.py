@@ -50,6 +50,7 @@ class ProgressBar:
             figures += [f"{progress.psnr_db:.2f} dB", f"{progress.size_bytes:,} bytes"]
         if not math.isnan(progress.remaining_s):
             figures.append(f"{progress.remaining_s:.0f} s left")
+        units = f"{progress.unit + 1}/{progress.unit_count} " if progress.unit_count > 1 else ""
         self._bar.update(
-            self._task, description=progress.stage, completed=progress.fraction, figures=", ".join(figures)
+            self._task, description=f"{units}{progress.stage}", completed=progress.fraction, figures=", ".join(figures)
         )

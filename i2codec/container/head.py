@@ -16,8 +16,8 @@ MAGIC = b"\x89I2C\r\n\x1a\n"
 MAJOR = 1
 """Version of the framing; a reader refuses every other one."""
 
-MINOR = 0
-"""Version of the set of ids that this writer uses; a reader accepts any."""
+MINOR = 1
+"""Newest version of the set of ids; a file names the oldest that has all of its own, a reader accepts any."""
 
 HEAD = Layout(
     "HEAD",
@@ -42,7 +42,7 @@ class Head:
     kind: int
 
 
-def pack_head(kind: int, *, minor: int = MINOR) -> bytes:
+def pack_head(kind: int, *, minor: int = 0) -> bytes:
     """The 16 bytes of a head. Raises :class:`OptionError` if a number is not in 0..255."""
     values: dict[str, int | bytes] = {"magic": MAGIC, "major": MAJOR, "minor": minor, "kind": kind, "flags": 0}
     return HEAD.pack(**values, crc32=zlib.crc32(HEAD.pack(**values, crc32=0)[:_CHECKED]))

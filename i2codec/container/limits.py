@@ -17,7 +17,7 @@ class Limits:
     """
 
     max_points: int = 2**28
-    """Grid points of one signal: the product of its extents."""
+    """Grid points of one unit of a signal, or of what is rendered at once: a product of extents."""
     max_channels: int = 16
     """Channels of one signal."""
     max_width: int = 4096
@@ -25,7 +25,7 @@ class Limits:
     max_depth: int = 8
     """Layers inside F."""
     max_parameters: int = 2**22
-    """Parameters of all networks of one signal; a few bytes can announce them all, which costs 20 bytes each."""
+    """Parameters of one network; a few bytes can announce them all, which costs 20 bytes each."""
     max_steps: int = 64
     """Picard steps K."""
     max_metadata_bytes: int = 16 * 2**20

@@ -25,8 +25,10 @@ _OWN_TYPES = (SectionType.INDEX, SectionType.END)  # written here, from the othe
 _WRITABLE = frozenset(SectionType) - frozenset(_OWN_TYPES)
 
 
-def write_container(kind: int, sections: Iterable[Section], *, limits: Limits = DEFAULT_LIMITS) -> bytes:
-    """The bytes of a file that holds ``sections``, whose order does not matter.
+def write_container(
+    kind: int, sections: Iterable[Section], *, minor: int = 0, limits: Limits = DEFAULT_LIMITS
+) -> bytes:
+    """The bytes of a file that holds ``sections``, whose order does not matter, with the ids of version ``minor``.
 
     INDEX is added when two or more LATENTS sections make random access worth its bytes; END always.
     Raises :class:`OptionError` if ``kind`` is not in 0..255, a section's number does not fit its field or has
@@ -40,7 +42,7 @@ def write_container(kind: int, sections: Iterable[Section], *, limits: Limits = 
         entries = b"".join(map(index_entry, body))
         body.insert(0, Section(SectionType.INDEX, SectionType.INDEX.required, entries))
     _check_limits(body, limits)
-    head = pack_head(kind)
+    head = pack_head(kind, minor=minor)
     framed = [pack_section(section) for section in body]
     length = HEAD.size + sum(map(len, framed)) + SECTION.size + END.size
     payload = END.pack(section_count=len(framed), total_length=length)

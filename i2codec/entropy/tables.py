@@ -35,12 +35,17 @@ class Table:
 
     def rate_bits(self, magnitudes: NDArray[np.int64], counts: NDArray[np.int64]) -> float:
         """Ideal code length in bits of integers given as distinct ``magnitudes`` and their ``counts``."""
+        return float(counts @ self.bits(magnitudes))
+
+    def bits(self, magnitudes: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Ideal code length in bits of one integer of each of ``magnitudes``."""
         inside = magnitudes <= self.radius
         bits = self.magnitude_bits[np.where(inside, magnitudes, self.radius + 1)]
         excess = np.where(inside, 1, magnitudes - self.radius)
         # Escaped: sign, length and mantissa of the excess, see coder.Coder.
         escape_bits = 1.0 + LENGTH_BITS + np.floor(np.log2(excess))
-        return float(counts @ (bits + np.where(inside, 0.0, escape_bits)))
+        total: NDArray[np.float64] = bits + np.where(inside, 0.0, escape_bits)
+        return total
 
 
 LENGTH_BITS = 5
@@ -72,6 +77,18 @@ def load_tables(set_number: int) -> tuple[Table, ...]:
 def cheapest_table(integers: NDArray[np.int64], tables: tuple[Table, ...]) -> tuple[int, float]:
     """Number of the table that codes ``integers`` in the fewest bits, and those bits."""
     magnitudes, counts = np.unique(np.abs(integers), return_counts=True)
-    rates = [table.rate_bits(magnitudes, counts) for table in tables]
+    if (magnitudes < _COMMON_MAGNITUDES).all():
+        rates = _common_bits(tables)[:, magnitudes] @ counts
+    else:
+        rates = np.array([table.rate_bits(magnitudes, counts) for table in tables])
     best = int(np.argmin(rates))
-    return best, rates[best]
+    return best, float(rates[best])
+
+
+_COMMON_MAGNITUDES = 1024
+
+
+@functools.cache
+def _common_bits(tables: tuple[Table, ...]) -> NDArray[np.float64]:
+    """Bits ``[tables, magnitudes]`` of one integer: a search for steps asks for them thousands of times."""
+    return np.stack([table.bits(np.arange(_COMMON_MAGNITUDES)) for table in tables])

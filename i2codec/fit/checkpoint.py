@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,7 @@ class Checkpoint:
     fingerprint: str = ""
     _stages: dict[str, Any] = field(default_factory=dict)
     _last_save: float = field(default_factory=time.monotonic)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         if self.path is None:
@@ -56,6 +58,10 @@ class Checkpoint:
             )
         self._stages = stages
 
+    def part(self, name: str) -> CheckpointPart:
+        """The stages of a part of the fit."""
+        return CheckpointPart(self, f"{name}/")
+
     def load(self, stage: str) -> Any:
         """The state saved for a stage, or ``None``."""
         return self._stages.get(stage)
@@ -75,19 +81,57 @@ class Checkpoint:
         """
         if self.path is None:
             return
-        self._stages[stage] = state
-        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        with self._lock:
+            self._stages[stage] = state
+            self._write(self.path)
+
+    def _write(self, path: Path) -> None:
+        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             torch.save({"format": _FORMAT, "fingerprint": self.fingerprint, "stages": self._stages}, partial)
-            partial.replace(self.path)
+            partial.replace(path)
         except (OSError, RuntimeError) as error:
-            raise OutputError(f"checkpoint {self.path} cannot be written: {error}") from error
+            raise OutputError(f"checkpoint {path} cannot be written: {error}") from error
         finally:
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
         self._last_save = time.monotonic()
 
+    def drop(self, prefix: str) -> None:
+        """Forget all stages whose names begin with ``prefix``; the file does so with the next save."""
+        with self._lock:
+            self._stages = {stage: state for stage, state in self._stages.items() if not stage.startswith(prefix)}
+
     def remove(self) -> None:
         """Delete the file: the fit is done."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class CheckpointPart:
+    """The stages of a :class:`Checkpoint` whose names begin with a prefix."""
+
+    whole: Checkpoint
+    prefix: str
+
+    def part(self, name: str) -> CheckpointPart:
+        """A part of this part."""
+        return CheckpointPart(self.whole, f"{self.prefix}{name}/")
+
+    def load(self, stage: str) -> Any:
+        """See :meth:`Checkpoint.load`."""
+        return self.whole.load(self.prefix + stage)
+
+    @property
+    def due(self) -> bool:
+        """See :attr:`Checkpoint.due`."""
+        return self.whole.due
+
+    def save(self, stage: str, state: Any) -> None:
+        """See :meth:`Checkpoint.save`."""
+        self.whole.save(self.prefix + stage, state)
+
+    def clear(self) -> None:
+        """Forget all stages of this part."""
+        self.whole.drop(self.prefix)

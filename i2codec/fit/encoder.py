@@ -1,11 +1,12 @@
-"""From a signal to what its file holds: width, fit, steps, rounding, contraction, step count."""
+"""From a signal to what its file holds, unit by unit, so that memory holds one unit."""
 
 from __future__ import annotations
 
-import copy
 import math
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,72 +14,40 @@ import torch
 from numpy.typing import NDArray
 
 from i2codec.container.limits import DEFAULT_LIMITS
-from i2codec.entropy.quantiser import dequantise, quantise
-from i2codec.errors import FitError
-from i2codec.field.architecture import Architecture, Filter
-from i2codec.field.contraction import proved_state_scale
-from i2codec.field.module import ImplicitField, to_arrays
-from i2codec.fit.checkpoint import Checkpoint
-from i2codec.fit.effort import Effort
-from i2codec.fit.field_fit import EVALUATION_STEPS, FieldFit, with_contraction
-from i2codec.fit.goals import Goal, LossGoal, PriceGoal, PsnrGoal, SizeGoal
+from i2codec.errors import InputError
+from i2codec.fit.checkpoint import Checkpoint, CheckpointPart
+from i2codec.fit.goals import SizeGoal
 from i2codec.fit.points import TrainingPoints
-from i2codec.fit.presets import Preset
-from i2codec.fit.progress import Progress, Reporter
-from i2codec.fit.quantisation import StepSearch, Trial
-from i2codec.fit.step_count import measure_step_count
-from i2codec.fit.widths import PRICE_FIT_SHARE, PSNR_FIT_SHARE, default_width, searched_width
-from i2codec.payload.file import StoredSignal, write_signal
-from i2codec.payload.network_section import QuantisedNetwork
-from i2codec.signal.colour import from_fitted, transform_for
+from i2codec.fit.progress import Reporter
+from i2codec.fit.unit_encoder import FitSettings, UnitEncoder
+from i2codec.payload.file import PackedNetworks, StoredSignal
+from i2codec.payload.network_section import pack_network
+from i2codec.signal.description import Kind, SignalDescription
 from i2codec.signal.metrics import psnr_db
+from i2codec.signal.samples import ScatteredSignal
 from i2codec.signal.signal import Signal
+from i2codec.signal.stream import SignalReader
 
-# Step counts are within 1/1024 of the range, or a tenth of the error where that is less.
-_STEP_COUNT_TOLERANCE = 1.0 / 1024.0
-# Rounding little by little wins back about 40 % of the loss (docs/fitting.md), so 0.3 dB asked
-# for is 0.5 dB before it.
-_RECOVERY = 0.6
-# More steps win back more, so the first attempt has most of them; the second only mends a miss.
-_ATTEMPT_SHARES = (0.7, 0.3)
-_REFERENCE_POINTS = 8192
+# A tenth of a second: the time of a fit grows with the square of the points (docs/fitting.md).
+_SOUND_SEGMENT_SAMPLES = 4096
+_VIDEO_SEGMENT_POINTS = 2**19
+_LEAST_VIDEO_SEGMENT_FRAMES = 8  # fewer share too little to be worth a network
+_SMALL_UNIT_POINTS = 2**14
+_LARGEST_SEGMENT_POINTS = 2**23  # 100 MB of targets; what bounds the frames of a segment from above
 
 
-@dataclass(frozen=True)
-class FitSettings:
-    """What to fit and how.
-
-    Parameters
-    ----------
-    preset:
-        Phases and steps.
-    goal:
-        What is asked of rate and distortion.
-    filter:
-        Filters of the field.
-    width:
-        Size of the state; ``None`` chooses it for the goal.
-    depth:
-        Layers inside F.
-    contraction:
-        Contraction factor c, in the spectral norm.
-    seed:
-        Start of the field and choice of batches.
-    device:
-        ``cpu`` or ``cuda``.
-    time_limit_s:
-        If not ``None``, the time that the whole encoding is laid over.
-    """
-
-    preset: Preset
-    goal: Goal
-    filter: Filter = Filter.SIREN
-    width: int | None = None
-    depth: int = 1
-    contraction: float = 0.5
-    seed: int = 0
-    device: str = "cpu"
-    time_limit_s: float | None = None
+def segment_length(description: SignalDescription) -> int:
+    """Samples along the first axis that one network is fitted to; all of them for photos and shapes."""
+    extent = description.extents[0]
+    match description.kind:
+        case Kind.SOUND:
+            return min(extent, _SOUND_SEGMENT_SAMPLES)
+        case Kind.VIDEO:
+            frame_points = description.point_count // extent
+            wanted = max(_LEAST_VIDEO_SEGMENT_FRAMES, _VIDEO_SEGMENT_POINTS // frame_points)
+            return min(extent, max(1, min(wanted, _LARGEST_SEGMENT_POINTS // frame_points)))
+        case _:
+            return extent
 
 
 @dataclass
@@ -87,206 +56,144 @@ class SignalEncoder:
 
     Parameters
     ----------
-    signal:
-        Samples in their unit range.
+    source:
+        Where its samples come from; read once.
     settings:
-        What to fit and how.
+        What to fit and how; a size or time is that of the whole signal.
     reporter, checkpoint:
         Where progress goes, and where an interrupted fit continues from.
     """
 
-    signal: Signal
+    source: SignalReader | ScatteredSignal
     settings: FitSettings
     reporter: Reporter = field(default_factory=Reporter)
-    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    checkpoint: Checkpoint | CheckpointPart = field(default_factory=Checkpoint)
 
-    float_distortion: float = field(default=math.nan, init=False)
-    """Distortion of the fit before quantisation, once :meth:`encode` got there."""
-    overhead_bytes: int = field(default=0, init=False)
-    """Bytes of the file beside the coded weights."""
+    distortion: float = field(default=0.0, init=False)
+    """Of the units encoded so far, at points spread over them."""
 
-    def __post_init__(self) -> None:
-        self._started = time.monotonic()
-        self._points = TrainingPoints.of_signal(self.signal, device=self.settings.device)
+    @property
+    def decibels(self) -> float:
+        """That distortion against the settings' reference power."""
+        return psnr_db(self.distortion / self.settings.reference_power)
 
     def encode(self) -> StoredSignal:
-        """Fit, quantise and measure; what the file will hold.
+        """Fit, quantise, measure and check every unit; what the file will hold.
 
         Raises
         ------
         FitError
-            If the fit diverges or its fixed point cannot be bounded.
+            If a fit diverges, its fixed point cannot be bounded, or it decodes to something else.
+        InputError
+            If the source cannot be read, or holds nothing.
         Cancelled
             If the progress callback asks for it.
         """
+        announced = self.source.description
+        length = segment_length(announced)
+        self.reporter.unit_count = max(1, round(announced.extents[0] / length))
+        lengths, payloads = [], []
+        for extent, (payload, distortion) in self._encoded_units(length):
+            lengths.append(extent)
+            payloads.append(payload)
+            self.distortion += distortion * extent
+        if not payloads:
+            raise InputError(f"the {announced.kind.name.lower()} holds no samples; expected at least one")
+        description = announced.with_length(sum(lengths))
+        self.distortion /= sum(lengths)
+        networks = PackedNetworks(
+            payloads, axis_count=len(description.axes), channel_count=len(description.channels), limits=DEFAULT_LIMITS
+        )
+        return StoredSignal(
+            description,
+            networks,
+            segment_length=length if len(payloads) > 1 else None,
+            metadata={} if isinstance(self.source, ScatteredSignal) else dict(self.source.metadata),
+            timestamps=None if isinstance(self.source, ScatteredSignal) else self.source.timestamps(),
+        )
+
+    def _encoded_units(self, length: int) -> Iterator[tuple[int, tuple[bytes, float]]]:
+        """Samples, packed network and distortion of every unit, in order.
+
+        Units too small to keep several cores busy are encoded side by side, one core each.
+        """
+        started, total = time.monotonic(), self.source.description.extents[0]
+        thread_count = torch.get_num_threads()
+        is_small = math.prod((length, *self.source.description.extents[1:])) <= _SMALL_UNIT_POINTS
+        workers = thread_count if is_small and self.settings.device == "cpu" else 1
+        waiting: deque[tuple[int, Future[tuple[bytes, float]]]] = deque()
+        done = 0
+        with ThreadPoolExecutor(
+            workers, initializer=torch.set_num_threads, initargs=(thread_count // workers,)
+        ) as pool:
+            try:
+                for unit, (description, points) in enumerate(self._units(length)):
+                    extent = description.extents[0]
+                    settings = self._unit_settings(
+                        workers * extent / max(extent, total - done), spent_s=time.monotonic() - started
+                    )
+                    settings = self._sized(settings, share=extent / total)
+                    waiting.append((extent, pool.submit(self._encode_unit, description, points, settings, unit=unit)))
+                    done += extent
+                    if len(waiting) >= workers:
+                        first, encoded = waiting.popleft()
+                        yield first, encoded.result()
+                for first, encoded in waiting:
+                    yield first, encoded.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+                torch.set_num_threads(thread_count)
+
+    def _encode_unit(
+        self, description: SignalDescription, points: TrainingPoints, settings: FitSettings, *, unit: int
+    ) -> tuple[bytes, float]:
+        """The packed network of one unit, fitted or from the checkpoint, and its distortion."""
+        checkpoint = self.checkpoint.part(f"unit {unit}")
+        self.reporter.unit = unit
+        encoder = UnitEncoder(description, points, settings, self.reporter, checkpoint)
+        finished = checkpoint.load("packed")
+        if finished is None:
+            payload = pack_network(encoder.encode())
+            checkpoint.clear()
+            checkpoint.save("packed", torch.frombuffer(bytearray(payload), dtype=torch.uint8))
+        else:
+            payload = finished.numpy().tobytes()
+        return payload, encoder.check(payload)
+
+    def _sized(self, settings: FitSettings, *, share: float) -> FitSettings:
+        """The settings with the unit's share of a size."""
+        if not isinstance(settings.goal, SizeGoal):
+            return settings
+        return replace(settings, goal=SizeGoal(max(1, round(settings.goal.size_bytes * share))))
+
+    def _unit_settings(self, share: float, *, spent_s: float) -> FitSettings:
+        """The settings of a unit that may take ``share`` of the time that is left."""
         settings = self.settings
-        architecture = Architecture(
-            filter=settings.filter,
-            width=settings.width or 1,
-            depth=settings.depth,
-            axis_count=len(self.signal.axes),
-            channel_count=len(self.signal.description.channels),
-            contraction=float(np.nextafter(np.float32(settings.contraction), np.float32(0.0))),
-        )
-        self.overhead_bytes = self._overhead_bytes(architecture)
-        fit = FieldFit(
-            description=self.signal.description,
-            points=self._points,
-            preset=settings.preset,
-            seed=settings.seed,
-            effort=Effort(settings.preset.steps),
-            overhead_bytes=self.overhead_bytes,
-            reporter=self.reporter,
-            checkpoint=self.checkpoint,
-        )
-        fit = replace(fit, effort=self._effort(fit, architecture))
-        architecture, share = self._with_width(architecture, fit)
-        fitted_share = sum(phase.share for phase in settings.preset.phases if not phase.quantised)
-        fitted = fit.start(architecture)
-        fit.fit(fitted, stage="main", share=share * fitted_share)
-        rounded, steps = self._rounded(fit, fitted, share=share * (1.0 - fitted_share))
-        return self._stored(fit, rounded, steps)
+        if self.source.description.kind is Kind.SOUND:
+            settings = replace(settings, preset=settings.preset.for_segments())
+        if settings.time_limit_s is not None:
+            left = max(settings.time_limit_s - spent_s, 0.05 * settings.time_limit_s)
+            settings = replace(settings, time_limit_s=left * min(1.0, share))
+        return settings
 
-    def _with_width(self, architecture: Architecture, fit: FieldFit) -> tuple[Architecture, float]:
-        """The architecture with its width chosen, and the share of the effort that is left."""
-        if self.settings.width is not None:
-            return architecture, 1.0
-        goal = self.settings.goal
-        if isinstance(goal, LossGoal | SizeGoal):
-            return replace(architecture, width=default_width(architecture, fit, goal)), 1.0
-        share = PRICE_FIT_SHARE if isinstance(goal, PriceGoal) else PSNR_FIT_SHARE
-        return replace(architecture, width=searched_width(architecture, fit, goal)), share
+    def _units(self, length: int) -> Iterator[tuple[SignalDescription, TrainingPoints]]:
+        """Description and points of every unit, read as they are asked for."""
+        description, device = self.source.description, self.settings.device
+        if isinstance(self.source, ScatteredSignal):
+            yield description, TrainingPoints.of_samples(self.source.samples, description, device=device)
+            return
+        for samples in _segments(self.source, length):
+            signal = Signal(description.with_length(len(samples)), samples)
+            yield signal.description, TrainingPoints.of_signal(signal, device=device)
 
-    def _rounded(
-        self, fit: FieldFit, fitted: ImplicitField, *, share: float
-    ) -> tuple[ImplicitField, Mapping[str, float]]:
-        """A copy of ``fitted`` on multiples of the steps that the goal asks for, and those steps.
 
-        An attempt rounds little by little while training. While it misses the goal and there is
-        effort left, the next one starts over with steps moved as far as it missed.
-        """
-        self.reporter.report(Progress("quantise", 0.0))
-        search = StepSearch(fitted, self._points)
-        self.float_distortion = search.float_distortion
-        trial = self._first_trial(search)
-        shares = (1.0,) if self.settings.time_limit_s is not None else _ATTEMPT_SHARES
-        best: tuple[float, ImplicitField, Mapping[str, float]] | None = None
-        for attempt, part in enumerate(shares):
-            rounded = copy.deepcopy(fitted)
-            fit.tune(rounded, trial.steps, stage=f"attempt {attempt}", share=share * part)
-            result = StepSearch(rounded, self._points).trial(trial.steps)
-            met, factor = self._correction(search, result)
-            cost = result.distortion if isinstance(self.settings.goal, SizeGoal) else result.bits
-            if met and (best is None or cost < best[0]):
-                best = cost, rounded, trial.steps
-            if factor == 1.0:
-                break
-            trial = search.trial({name: step * factor for name, step in trial.steps.items()})
-        if best is not None:
-            return best[1:]
-        if isinstance(self.settings.goal, LossGoal):  # within the loss for certain: plain rounding
-            return copy.deepcopy(fitted), search.for_distortion(self._largest_distortion(search)).steps
-        return rounded, result.steps
-
-    def _largest_distortion(self, search: StepSearch) -> float:
-        """The most that a loss goal allows."""
-        assert isinstance(self.settings.goal, LossGoal)
-        return search.float_distortion * math.pow(10.0, self.settings.goal.max_loss_db / 10.0)
-
-    def _first_trial(self, search: StepSearch) -> Trial:
-        goal, floor = self.settings.goal, search.float_distortion
-        match goal:
-            case PriceGoal():
-                return search.for_price(goal.lmbda / self._points.count)
-            case SizeGoal():
-                # rounding moves the size by some tenths of a percent
-                return search.for_bits(0.985 * 8.0 * (goal.size_bytes - self.overhead_bytes))
-            case LossGoal():
-                return search.for_distortion(floor * 10.0 ** (goal.max_loss_db / _RECOVERY / 10.0))
-            case PsnrGoal():
-                # a fit that falls short is rounded finely; one with room to spare gives it up
-                room_db = max(0.1, psnr_db(floor) - goal.psnr_db)
-                return search.for_distortion(floor * 10.0 ** (room_db / 10.0))
-
-    def _correction(self, search: StepSearch, result: Trial) -> tuple[bool, float]:
-        """Whether an attempt met the goal, and the factor on the steps for the next; 1 where none is needed."""
-        goal = self.settings.goal
-        match goal:
-            case PriceGoal():
-                return True, 1.0
-            case SizeGoal():
-                excess_bits = result.bits - 8.0 * (goal.size_bytes - self.overhead_bytes)
-                met = excess_bits <= 0
-                if met and -excess_bits < 8.0 * 0.04 * goal.size_bytes:
-                    return True, 1.0
-                parameters = search.field.architecture.parameter_count
-                return met, math.pow(2.0, (excess_bits + 8.0 * 0.01 * goal.size_bytes) / parameters)
-            case LossGoal():
-                if result.distortion <= self._largest_distortion(search):
-                    return True, 1.0
-                # the rise of the distortion goes with the square of the steps
-                loss_db = psnr_db(search.float_distortion) - psnr_db(result.distortion)
-                return False, math.sqrt(0.7 * goal.max_loss_db / loss_db)
-            case PsnrGoal():
-                wanted_db = min(goal.psnr_db, psnr_db(search.float_distortion) - 0.1) - 0.05
-                met = psnr_db(result.distortion) >= wanted_db
-                return met, 1.0 if met else 0.8
-
-    def _stored(self, fit: FieldFit, rounded: ImplicitField, steps: Mapping[str, float]) -> StoredSignal:
-        """Prove the contraction on the dequantised weights and measure K; lower c where K is too large."""
-        self.reporter.report(Progress("pack", 0.0))
-        arrays = to_arrays(dict(rounded.tensors.items()))
-        integers = {name: quantise(array, step=steps[name]) for name, array in arrays.items()}
-        dequantised = {name: dequantise(integers[name], step=steps[name]) for name in integers}
-        architecture = rounded.architecture
-        state_scale = proved_state_scale(architecture, dequantised)
-        tensors = {name: torch.from_numpy(array).to(self.settings.device) for name, array in dequantised.items()}
-        exact = ImplicitField(architecture, tensors, steps=EVALUATION_STEPS, fixed_state_scale=state_scale)
-        exact.requires_grad_(False)
-        error = math.sqrt(StepSearch(exact, self._points).float_distortion)
-        tolerance = min(_STEP_COUNT_TOLERANCE, max(error / 10.0, 2.0**-18))
-        step_count = measure_step_count(exact, self._points, tolerance=tolerance)
-        if step_count > DEFAULT_LIMITS.max_steps:
-            if architecture.contraction < 0.1:
-                raise FitError(f"the fixed point needs {step_count} steps; at most 64 are allowed: lower --width")
-            lower = with_contraction(rounded, 0.7 * architecture.contraction)
-            fit.tune(lower, steps, stage=f"contraction {lower.architecture.contraction:.3f}", share=0.1)
-            return self._stored(fit, lower, steps)
-        network = QuantisedNetwork(
-            architecture, integers, steps, state_scale, step_count, transform_for(self.signal.description)
-        )
-        return StoredSignal(self.signal.description, network, self.signal.metadata)
-
-    def reference_samples(self, stored: StoredSignal) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """What the file must decode to, on the device it was fitted on.
-
-        Flat indices ``[n]`` of points spread over the grid, and the samples ``[n, C]`` there.
-        """
-        indices = self._points.lattice_indices(_REFERENCE_POINTS)
-        module = ImplicitField.from_stored(stored.network.dequantised()).to(self.settings.device)
-        with torch.no_grad():
-            fitted = module(self._points.coordinates(indices)).cpu().numpy()
-        return indices.cpu().numpy(), from_fitted(fitted, stored.network.colour_transform)
-
-    def _overhead_bytes(self, architecture: Architecture) -> int:
-        """Bytes of the file beside the coded weights, which do not depend on the width."""
-        zeros = {name: np.zeros(shape, dtype=np.int64) for name, shape in architecture.tensor_shapes.items()}
-        network = QuantisedNetwork(
-            architecture, zeros, dict.fromkeys(zeros, 1.0), 1.0, 1, transform_for(self.signal.description)
-        )
-        return len(write_signal(StoredSignal(self.signal.description, network, self.signal.metadata)))
-
-    def _effort(self, fit: FieldFit, architecture: Architecture) -> Effort:
-        """All steps, or the time that is left after what choosing steps and K and verifying will take."""
-        steps, limit = self.settings.preset.steps, self.settings.time_limit_s
-        if limit is None:
-            return Effort(steps)
-        width = self.settings.width or default_width(architecture, fit, LossGoal())
-        sampled = StepSearch(fit.start(replace(architecture, width=width)), self._points)
-        start = time.monotonic()
-        sampled.trial(dict.fromkeys(architecture.tensor_shapes, 0.01))
-        seconds_per_trial = time.monotonic() - start
-        shifts = 2 ** len(self.signal.axes)
-        trials = 70 + (shifts + 1) * self._points.count / sampled.sample_points * 8 / EVALUATION_STEPS
-        reserve = seconds_per_trial * trials + (time.monotonic() - self._started)
-        return Effort(steps, seconds=max(limit - reserve, 0.05 * limit))
+def _segments(reader: SignalReader, length: int) -> Iterator[NDArray[np.float32]]:
+    """Samples cut as :class:`~i2codec.signal.segments.Segments` cuts them, without knowing how many there are."""
+    current = reader.read(length)
+    while len(current):
+        following = reader.read(length)
+        if 2 * len(following) <= length:
+            yield np.concatenate([current, following]) if len(following) else current
+            return
+        yield current
+        current = following

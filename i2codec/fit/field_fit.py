@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import math
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 from i2codec.field.architecture import Architecture
 from i2codec.field.module import ImplicitField, initial_tensors
-from i2codec.fit.checkpoint import Checkpoint
+from i2codec.fit.checkpoint import Checkpoint, CheckpointPart
 from i2codec.fit.clock import Clock
 from i2codec.fit.effort import Effort
 from i2codec.fit.loop import PhaseRun
 from i2codec.fit.points import TrainingPoints
 from i2codec.fit.presets import Phase, Preset
 from i2codec.fit.progress import Reporter
+from i2codec.fit.spectrum import Spectrum
 from i2codec.signal.description import SignalDescription
 from i2codec.signal.grid import nyquist_frequencies
 
 # Picard steps in which the encoder looks at its own field: at c = 0.5 the rest is below 2⁻¹⁶.
 EVALUATION_STEPS = 16
+_LATER_FREQUENCIES = np.float32(0.3)
 
 
 @dataclass(frozen=True)
@@ -32,30 +35,40 @@ class FieldFit:
     points: TrainingPoints
     preset: Preset
     seed: int
+    reference_power: float
     effort: Effort
     overhead_bytes: int
     reporter: Reporter
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint | CheckpointPart
 
     def start(self, architecture: Architecture) -> ImplicitField:
-        """A random field whose readout starts at the signal's mean."""
+        """A random field whose frequencies are those of the signal and whose readout is its mean."""
         tensors = initial_tensors(
             architecture,
-            frequencies=self.initial_frequencies(architecture),
+            frequencies=nyquist_frequencies(self.description.axes),
             generator=torch.Generator().manual_seed(self.seed),
         )
+        tensors |= self._frequencies(architecture)
         tensors["b"] = self.points.targets.mean(dim=0)
         field = ImplicitField(architecture, tensors, steps=EVALUATION_STEPS)
         return field.to(self.points.targets.device)
 
-    def initial_frequencies(self, architecture: Architecture) -> list[float]:
-        """Highest initial frequency per axis: Nyquist, less where parameters are few for the points.
+    def _frequencies(self, architecture: Architecture) -> dict[str, torch.Tensor]:
+        """Every U: the first filter has the signal's frequencies, the later ones add lower ones to them."""
+        generator = np.random.default_rng(self.seed)
+        count, parameters = architecture.width, architecture.parameter_count
+        return {
+            f"U_{level}": torch.from_numpy(
+                (_LATER_FREQUENCIES if level else 1.0)
+                * self.spectrum.draw(count, parameter_count=parameters, generator=generator)
+            )
+            for level in range(architecture.depth + 1)
+        }
 
-        A field with P parameters resolves about P of N points, so its frequencies start within
-        √(P/N) of Nyquist; a quarter of that fitted best (docs/fitting.md).
-        """
-        part = min(1.0, 0.25 * math.sqrt(architecture.parameter_count / self.points.count))
-        return [part * frequency for frequency in nyquist_frequencies(self.description.axes)]
+    @functools.cached_property
+    def spectrum(self) -> Spectrum:
+        """Of the points."""
+        return Spectrum.of_points(self.points)
 
     def fit(self, field: ImplicitField, *, stage: str, share: float) -> None:
         """Train ``field`` in place with the preset's unquantised phases, in ``share`` of the effort."""
@@ -90,6 +103,7 @@ class FieldFit:
             phase=phase,
             clock=clock,
             seed=self.seed,
+            reference_power=self.reference_power,
             quantisation_steps=quantisation_steps,
             overhead_bytes=self.overhead_bytes,
         )

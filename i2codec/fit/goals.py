@@ -41,7 +41,7 @@ class SizeGoal:
 
 @dataclass(frozen=True)
 class PsnrGoal:
-    """The smallest file of at least ``psnr_db``."""
+    """The smallest file of at least ``psnr_db``: over the signal's own power for sound, over 1 for others."""
 
     psnr_db: float
 
@@ -51,6 +51,9 @@ class PsnrGoal:
 
 
 Goal = LossGoal | PriceGoal | SizeGoal | PsnrGoal
+
+DEFAULT_SNR_DB = 26.0
+"""What a sound is fitted to where nothing is asked: a decibel over what is promised."""
 
 
 def lmbda_of_quality(quality: int) -> float:

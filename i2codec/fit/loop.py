@@ -20,11 +20,12 @@ from i2codec.errors import FitError
 from i2codec.field.gradients import Gradient, Phantom
 from i2codec.field.module import ImplicitField
 from i2codec.field.solvers import Picard
-from i2codec.fit.checkpoint import Checkpoint
+from i2codec.fit.checkpoint import Checkpoint, CheckpointPart
 from i2codec.fit.clock import Clock
 from i2codec.fit.points import TrainingPoints
 from i2codec.fit.presets import Phase, Preset
 from i2codec.fit.progress import Progress, Reporter
+from i2codec.fit.readout import ReadoutSolver
 from i2codec.fit.rounding import ProgressiveRounding
 from i2codec.fit.spectral import FollowedScale
 from i2codec.payload.network_section import rate_bits
@@ -84,6 +85,8 @@ class PhaseRun:
         Length of the phase.
     seed:
         Picks the batches.
+    reference_power:
+        Power that decibels are counted against.
     quantisation_steps:
         Steps that the weights are rounded to, little by little; ``None`` trains them as they are.
     overhead_bytes:
@@ -97,6 +100,7 @@ class PhaseRun:
     phase: Phase
     clock: Clock
     seed: int
+    reference_power: float
     quantisation_steps: Mapping[str, float] | None
     overhead_bytes: int
 
@@ -105,18 +109,21 @@ class PhaseRun:
         groups = [
             {"params": [tensor], "rate": base * _RATE_FACTORS.get(name.partition("_")[0], 1.0)}
             for name, tensor in self.field.tensors.items()
+            if self.quantisation_steps is not None or name not in ("W", "b")
         ]
         self._optimiser = torch.optim.Adam(groups, lr=base, betas=_ADAM_BETAS)
         self._model = TrainingStep(self.field, Phantom(terms=self.preset.gradient_terms))
         self._whole_batch = self.points.count <= self.preset.batch_points
         self._rounding = None
+        self._readout: ReadoutSolver | None = ReadoutSolver(self.field)
         if self.quantisation_steps is not None:
             self._rounding = ProgressiveRounding(dict(self.field.tensors.items()), self.quantisation_steps)
+            self._readout = None  # a solved readout would leave its steps
         self._loaded_batch: int | None = None
         self._step = 0
         self._state: Tensor | None = None
 
-    def run(self, *, reporter: Reporter, checkpoint: Checkpoint) -> None:
+    def run(self, *, reporter: Reporter, checkpoint: Checkpoint | CheckpointPart) -> None:
         """Take all steps of the phase, from the checkpoint's state where it has one.
 
         Raises
@@ -137,7 +144,7 @@ class PhaseRun:
             self._rounding.settle()
         checkpoint.save(self.stage, self._snapshot())
 
-    def _take_steps(self, reporter: Reporter, checkpoint: Checkpoint) -> None:
+    def _take_steps(self, reporter: Reporter, checkpoint: Checkpoint | CheckpointPart) -> None:
         while (fraction := self.clock.fraction(self._step)) < 1.0:
             loss = self._optimise(fraction)
             self._step += 1
@@ -157,7 +164,10 @@ class PhaseRun:
         start, solver_steps = (None, self.preset.start_steps) if fresh else (self._state, 0)
         arguments = (self._x, start, solver_steps)
         output, state = self._model(*arguments)
-        loss: Tensor = ((output - self._targets) ** 2 @ self.points.channel_weights).mean()
+        if self._readout is not None:
+            self._readout.solve(state, self.points.targets[self._indices], whole=self._whole_batch)
+            output = self.field.read_out(state)
+        loss = self.points.training_loss(output, self._indices)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         rate = self._rate(fraction)
@@ -182,10 +192,10 @@ class PhaseRun:
         self._loaded_batch = number
         size = self.preset.batch_points
         if self._whole_batch:
-            indices = self.points.lattice_indices(size)
+            self._indices = self.points.lattice_indices(size)
         else:
-            indices = self.points.batch_indices(size, seed=self.seed, number=number)
-        self._x, self._targets = self.points.coordinates(indices), self.points.targets[indices]
+            self._indices = self.points.batch_indices(size, seed=self.seed, number=number)
+        self._x = self.points.coordinates(self._indices)
 
     def _rate(self, fraction: float) -> float:
         """Half a cosine from the phase's first rate to its last."""
@@ -206,7 +216,7 @@ class PhaseRun:
                 stage=self.stage.rpartition("/")[2],
                 fraction=fraction,
                 step=self._step,
-                psnr_db=psnr_db(distortion),
+                psnr_db=psnr_db(distortion / self.reference_power),
                 size_bytes=self.overhead_bytes + round(rate_bits(integers) / 8),
                 remaining_s=self.clock.remaining_s(self._step),
             )
@@ -220,6 +230,7 @@ class PhaseRun:
             "state": self._state,
             "singular_vectors": self._model.scale.vectors,
             "rounding": self._rounding and self._rounding.snapshot(),
+            "readout": self._readout and self._readout.snapshot(),
         }
 
     def _restore(self, snapshot: dict[str, Any] | None) -> None:
@@ -234,6 +245,8 @@ class PhaseRun:
         self._model.scale.vectors = {name: vector.to(device) for name, vector in snapshot["singular_vectors"].items()}
         if self._rounding is not None:
             self._rounding.restore(snapshot["rounding"])
+        if self._readout is not None:
+            self._readout.restore(snapshot["readout"])
         self._state = None if snapshot["state"] is None else snapshot["state"].to(device)
 
 

@@ -40,7 +40,9 @@ class Preset:
     name:
         How the user asks for it.
     steps:
-        Optimiser steps in all phases together.
+        Optimiser steps in all phases together, for each unit of the signal.
+    segment_steps:
+        The same for a segment of sound, which is small.
     phases:
         In order; the quantised ones last.
     batch_points:
@@ -69,12 +71,22 @@ class Preset:
     gradient_terms: int = 1
     largest_width: int = 128
     learning_rate: float = 0.24
+    segment_steps: int = 480
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise OptionError(f"{self.steps} optimiser steps; expected at least 1")
+        if min(self.steps, self.segment_steps) < 1:
+            raise OptionError(f"{min(self.steps, self.segment_steps)} optimiser steps; expected at least 1")
         if not math.isclose(sum(phase.share for phase in self.phases), 1.0):
             raise OptionError(f"shares of the phases of preset {self.name} must sum to 1")
+
+    def for_segments(self) -> Preset:
+        """The same for segments of sound: ``segment_steps``, all of them before rounding.
+
+        A segment's network is fitted past its goal and rounded as coarsely as that allows; steps
+        do more for a fit than for its rounding (docs/fitting.md).
+        """
+        fit = [replace(phase, share=1.0) for phase in self.phases if not phase.quantised]
+        return replace(self, steps=self.segment_steps, phases=tuple(fit))
 
     def phase_steps(self) -> dict[str, int]:
         """Optimiser steps of each phase by name; they sum to ``steps``.
@@ -93,10 +105,10 @@ class Preset:
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("draft", steps=400, largest_width=96),
+        Preset("draft", steps=400, segment_steps=240, largest_width=96),
         Preset("fast", steps=1500),
-        Preset("medium", steps=6000, largest_width=192),
-        Preset("slow", steps=24000, batch_points=16384, largest_width=256),
+        Preset("medium", steps=6000, segment_steps=1500, largest_width=192),
+        Preset("slow", steps=24000, segment_steps=6000, batch_points=16384, largest_width=256),
     )
 }
 DEFAULT_PRESET = "fast"

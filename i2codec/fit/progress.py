@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from i2codec.errors import Cancelled
 
@@ -25,11 +25,13 @@ class Progress:
     step:
         Optimiser steps taken in this stage.
     psnr_db:
-        PSNR of the last batch, NaN before the first.
+        PSNR of the last batch (SNR of a sound), NaN before the first.
     size_bytes:
-        Estimated size of the file.
+        Estimated size of the unit.
     remaining_s:
         Estimated time until the stage is done, NaN where unknown.
+    unit, unit_count:
+        Which part of the signal is worked on, counted from 0, and of how many.
     """
 
     stage: str
@@ -38,6 +40,8 @@ class Progress:
     psnr_db: float = math.nan
     size_bytes: int = 0
     remaining_s: float = math.nan
+    unit: int = 0
+    unit_count: int = 1
 
 
 ProgressCallback = Callable[[Progress], bool | None]
@@ -46,9 +50,11 @@ ProgressCallback = Callable[[Progress], bool | None]
 
 @dataclass
 class Reporter:
-    """Passes reports on at most every tenth of a second."""
+    """Passes reports on at most every tenth of a second, with the unit that is worked on."""
 
     callback: ProgressCallback | None = None
+    unit: int = 0
+    unit_count: int = 1
     _last: float = field(default=-math.inf)
 
     @property
@@ -67,5 +73,5 @@ class Reporter:
         if self.callback is None:
             return
         self._last = time.monotonic()
-        if self.callback(progress) is False:
+        if self.callback(replace(progress, unit=self.unit, unit_count=self.unit_count)) is False:
             raise Cancelled("encoding was cancelled by the progress callback; nothing was written")

@@ -59,8 +59,8 @@ class StepSearch:
     sample_points: int = 8192
 
     def __post_init__(self) -> None:
-        indices = self.points.lattice_indices(self.sample_points)
-        self._x, self._targets = self.points.coordinates(indices), self.points.targets[indices]
+        self._indices = self.points.lattice_indices(self.sample_points)
+        self._x = self.points.coordinates(self._indices)
         self._tensors = to_arrays(dict(self.field.tensors.items()))
         self.float_distortion = self._distortion(self._tensors)
 
@@ -149,5 +149,5 @@ class StepSearch:
         tensors = {f"tensors.{name}": torch.from_numpy(array).to(device) for name, array in arrays.items()}
         with torch.no_grad():
             output = functional_call(self.field, tensors, (self._x,))
-            value = float(((output - self._targets) ** 2 @ self.points.channel_weights).mean())
+            value = float(self.points.distortion(output, self._indices))
         return value if math.isfinite(value) else math.inf

@@ -12,6 +12,7 @@ from i2codec.field.module import ImplicitField
 from i2codec.fit.points import TrainingPoints
 
 _CHUNK_POINTS = 16384
+_MOST_EVALUATIONS = 2**21  # of points times shifts: photos of half a megapixel are looked at whole
 # Part of the tolerance that outputs may still move per step when the limit counts as reached: at
 # a ratio of 0.9 per step what is left of the way is then below a fiftieth of the tolerance.
 _SETTLED = 1.0 / 500.0
@@ -19,18 +20,20 @@ _PATIENCE = 8  # steps without progress after which what is left is rounding noi
 _MOST_STEPS = 256
 
 
-def measure_step_count(field: ImplicitField, points: TrainingPoints, *, tolerance: float) -> int:
+def measure_step_count(
+    field: ImplicitField, points: TrainingPoints, *, tolerance: float, most_evaluations: int = _MOST_EVALUATIONS
+) -> int:
     """Steps from zero after which every output stays within ``tolerance`` of its limit.
 
-    Looked at are all points of the signal's grid and of the grids moved by half a sample along
-    every combination of axes. At least 1; up to 256, where the limit was not reached.
+    Looked at are all points, or an even spread of them, and the same moved by half a sample along
+    every combination of axes: at most ``most_evaluations`` together. At least 1; up to 256, where
+    the limit was not reached.
     """
     shifts = list(itertools.product((0.0, 0.5), repeat=len(points.extents)))
     needed = 1
     with torch.no_grad():
         scale = field.state_scale()
-        for first in range(0, points.count, _CHUNK_POINTS):
-            indices = torch.arange(first, min(first + _CHUNK_POINTS, points.count), device=points.targets.device)
+        for indices in torch.split(points.lattice_indices(most_evaluations // len(shifts)), _CHUNK_POINTS):
             for shift in shifts:
                 x = points.coordinates(indices, shift=shift)
                 needed = max(needed, _steps_needed(field, x, scale, tolerance))

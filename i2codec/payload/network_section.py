@@ -183,6 +183,12 @@ def unpack_network(payload: bytes, *, axis_count: int, channel_count: int, limit
     )
 
 
+def read_architecture(payload: bytes, *, axis_count: int, channel_count: int, limits: Limits) -> Architecture:
+    """What the network in a payload is made of; raises as :func:`unpack_network`."""
+    head = NETWORK_HEADER.unpack(payload)
+    return _unpack_architecture(head, axis_count=axis_count, channel_count=channel_count, limits=limits)
+
+
 def _unpack_architecture(
     head: Mapping[str, int | float], *, axis_count: int, channel_count: int, limits: Limits
 ) -> Architecture:

@@ -1,8 +1,9 @@
-"""The SIGNAL section: a :class:`SignalDescription` as bytes and back."""
+"""The SIGNAL section: a :class:`SignalDescription` and how the signal is cut, as bytes and back."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
 
@@ -20,6 +21,7 @@ from i2codec.signal.description import (
     SignalDescription,
     SourceContainer,
 )
+from i2codec.signal.segments import Segments
 
 SIGNAL_HEADER = Layout(
     "SIGNAL_HEADER",
@@ -48,8 +50,9 @@ AXIS = Layout(
 CHANNEL = Layout("CHANNEL", (Field("role", "B"),))
 VALUE_RANGE = Layout("VALUE_RANGE", (Field("offset", "d"), Field("scale", "d")))
 AFFINE = Layout("AFFINE", tuple(Field(f"m{row}{column}", "d") for row in range(3) for column in range(4)))
+SEGMENTS = Layout("SEGMENTS", (Field("length", "Q"),))
 
-_FULL_RANGE, _HAS_AFFINE = 1, 2
+_FULL_RANGE, _HAS_AFFINE, _HAS_SEGMENTS = 1, 2, 4
 
 _AXES = {
     Kind.PHOTO: (AxisName.Y, AxisName.X),
@@ -57,17 +60,43 @@ _AXES = {
     Kind.VIDEO: (AxisName.TIME, AxisName.Y, AxisName.X),
     Kind.SHAPE: (AxisName.Z, AxisName.Y, AxisName.X),
 }
+_RGB = (ChannelRole.RED, ChannelRole.GREEN, ChannelRole.BLUE)
 
 
 class Spacing(IntEnum):
-    """How the samples of an axis are spaced; time stamps will be the TIMESTAMPS section's."""
+    """How the samples of an axis are spaced."""
 
     UNIFORM = 1
+    TIME_STAMPS = 2
 
 
-def pack_signal(description: SignalDescription) -> bytes:
+@dataclass(frozen=True)
+class SignalHeader:
+    """What the SIGNAL section says.
+
+    Parameters
+    ----------
+    description:
+        Axes, channels, formats.
+    segments:
+        How the first axis is cut into units.
+    has_timestamps:
+        True if the TIMESTAMPS section says when the frames of the first axis begin.
+    """
+
+    description: SignalDescription
+    segments: Segments
+    has_timestamps: bool
+
+
+def pack_signal(header: SignalHeader) -> bytes:
     """Payload of the SIGNAL section."""
-    flags = _FULL_RANGE * description.colour.full_range | _HAS_AFFINE * (description.affine is not None)
+    description, segments = header.description, header.segments
+    flags = (
+        _FULL_RANGE * description.colour.full_range
+        | _HAS_AFFINE * (description.affine is not None)
+        | _HAS_SEGMENTS * (segments.count > 1)
+    )
     parts = [
         SIGNAL_HEADER.pack(
             kind=description.kind,
@@ -84,7 +113,7 @@ def pack_signal(description: SignalDescription) -> bytes:
     parts += [
         AXIS.pack(
             name=axis.name,
-            spacing=Spacing.UNIFORM,
+            spacing=Spacing.TIME_STAMPS if header.has_timestamps and axis is description.axes[0] else Spacing.UNIFORM,
             extent=axis.extent,
             step_numerator=axis.step.numerator,
             step_denominator=axis.step.denominator,
@@ -96,11 +125,13 @@ def pack_signal(description: SignalDescription) -> bytes:
         parts.append(VALUE_RANGE.pack(offset=description.offset, scale=description.scale))
     if description.affine is not None:
         parts.append(AFFINE.pack(**dict(zip(AFFINE.names, description.affine, strict=True))))
+    if segments.count > 1:
+        parts.append(SEGMENTS.pack(length=segments.length))
     return b"".join(parts)
 
 
-def unpack_signal(payload: bytes, *, limits: Limits) -> SignalDescription:
-    """The description in a SIGNAL section's payload.
+def unpack_signal(payload: bytes, *, limits: Limits) -> SignalHeader:
+    """What a SIGNAL section's payload says.
 
     Raises
     ------
@@ -109,31 +140,30 @@ def unpack_signal(payload: bytes, *, limits: Limits) -> SignalDescription:
     VersionError
         If an id or flag is unknown.
     LimitError
-        If the number of grid points or channels is over its limit.
+        If the number of grid points of a unit, of units, or of channels is over its limit.
     """
     reader = _Reader(payload)
     head = reader.take(SIGNAL_HEADER)
-    if head["flags"] & ~(_FULL_RANGE | _HAS_AFFINE):
+    if head["flags"] & ~(_FULL_RANGE | _HAS_AFFINE | _HAS_SEGMENTS):
         raise VersionError(f"signal header has the unknown flags {head['flags']:#x}; update i2codec")
     if head["channel_count"] > limits.max_channels:
         raise LimitError(f"a signal of {head['channel_count']} channels; the limit is {limits.max_channels}")
     kind = known(Kind, head["kind"], field="kind of signal")
     sample_format = known(SampleFormat, head["sample_format"], field="sample format")
-    axes = [_unpack_axis(reader.take(AXIS)) for _ in range(head["axis_count"])]
+    records = [reader.take(AXIS) for _ in range(head["axis_count"])]
+    axes = [_unpack_axis(record) for record in records]
     if (names := tuple(axis.name for axis in axes)) != _AXES[kind]:
         found, expected = (", ".join(name.name.lower() for name in group) or "none" for group in (names, _AXES[kind]))
         raise FormatError(f"a {kind.name.lower()} with the axes {found}; expected {expected}")
-    if math.prod(axis.extent for axis in axes) > limits.max_points:
-        sizes = " × ".join(str(axis.extent) for axis in axes)
-        raise LimitError(f"a signal of {sizes} points; the limit is {limits.max_points} points")
     roles = [
         known(ChannelRole, reader.take(CHANNEL)["role"], field="channel role") for _ in range(head["channel_count"])
     ]
     value_range = reader.take(VALUE_RANGE) if sample_format.is_float else {}
     affine = tuple(reader.take(AFFINE).values()) if head["flags"] & _HAS_AFFINE else None
+    length = reader.take(SEGMENTS)["length"] if head["flags"] & _HAS_SEGMENTS else axes[0].extent
     reader.finish()
     try:
-        return SignalDescription(
+        description = SignalDescription(
             kind=kind,
             axes=tuple(axes),
             channels=tuple(roles),
@@ -148,12 +178,53 @@ def unpack_signal(payload: bytes, *, limits: Limits) -> SignalDescription:
             affine=affine,
             **value_range,
         )
+        segments = Segments(extent=axes[0].extent, length=length)
     except OptionError as error:
         raise FormatError(f"signal header: {error}") from error
+    _check_channels(description)
+    _check_size(description, segments, limits)
+    return SignalHeader(description, segments, _has_timestamps(records))
+
+
+def _check_channels(description: SignalDescription) -> None:
+    """Refuse channels that a signal of its kind cannot have, and a shape of unknown place."""
+    roles = description.channels
+    match description.kind:
+        case Kind.PHOTO:
+            fits = not {ChannelRole.SOUND, ChannelRole.OCCUPANCY} & set(roles)
+        case Kind.SOUND:
+            fits = set(roles) == {ChannelRole.SOUND}
+        case Kind.VIDEO:
+            fits = roles in ((ChannelRole.GREY,), _RGB, (*_RGB, ChannelRole.ALPHA))
+        case Kind.SHAPE:
+            fits = roles == (ChannelRole.OCCUPANCY,) and description.affine is not None
+    if not fits:
+        found = ", ".join(role.name.lower() for role in roles)
+        raise FormatError(f"a {description.kind.name.lower()} cannot have the channels {found} and this affine map")
+
+
+def _check_size(description: SignalDescription, segments: Segments, limits: Limits) -> None:
+    first, last = segments.bounds(segments.count - 1)
+    longest = max(segments.length if segments.count > 1 else 0, last - first)
+    extents = (longest, *description.extents[1:])
+    if math.prod(extents) > limits.max_points:
+        sizes = " × ".join(map(str, extents))
+        raise LimitError(f"a signal of {sizes} points; the limit is {limits.max_points} points")
+    if segments.count > limits.max_sections:
+        raise LimitError(f"a signal of {segments.count} segments; the limit is {limits.max_sections}")
+
+
+def _has_timestamps(records: list[dict[str, int]]) -> bool:
+    """Whether the first axis has time stamps, which no other may have."""
+    stamped = [
+        known(Spacing, record["spacing"], field="spacing of an axis") is Spacing.TIME_STAMPS for record in records
+    ]
+    if any(stamped[1:]) or (stamped[0] and records[0]["name"] != AxisName.TIME):
+        raise FormatError("an axis other than time has time stamps")
+    return stamped[0]
 
 
 def _unpack_axis(record: dict[str, int]) -> Axis:
-    known(Spacing, record["spacing"], field="spacing of an axis")
     name = known(AxisName, record["name"], field="axis name")
     if not record["step_denominator"]:
         raise FormatError(f"axis {name.name.lower()} has a sample step of denominator 0")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from i2codec.errors import OptionError
+from i2codec.field.stored import StoredNetwork
 from i2codec.payload.file import StoredSignal
 from i2codec.render.render import render_signal
 from i2codec.signal.description import SignalDescription
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from i2codec.field.module import ImplicitField
 
+Float64s = NDArray[np.float64]
 Floats = TypeVar("Floats", NDArray[np.float32], NDArray[np.float64])
 
 _BLOCK_POINTS = 16384  # bounds the memory of states, whatever the number of coordinates
@@ -29,17 +31,19 @@ _DERIVATIVE_BLOCK_POINTS = 1024  # second derivatives carry d² + d more float64
 class Field:
     """Φ(x) = W z* + b of a file, callable on coordinates.
 
-    Coordinates are positions in the signal's domain, in axis order (photos: y, x). The longest
-    axis spans −1..1 and the other keeps its aspect; sample ``j`` of ``m`` lies at
-    ``e · ((2j + 1)/m − 1)``, with half extents ``e`` in :attr:`half_extents`. Outside the
-    domain Φ is defined but was not fitted. Outputs are the fitted channels: colour in 0..1,
-    premultiplied where there is alpha.
+    Coordinates are positions in the signal's domain, in axis order (photos: y, x; sounds: t;
+    videos: t, y, x; shapes: z, y, x). Time spans −1..1, and so does the longest other axis, whose
+    aspect the rest keep; sample ``j`` of ``m`` lies at ``e · ((2j + 1)/m − 1)``, with half extents
+    ``e`` in :attr:`half_extents`. Outside the domain Φ is defined but was not fitted. Outputs are
+    the fitted channels: colour in 0..1, premultiplied where there is alpha; sound in −1..1;
+    occupancy, whose surface is at 0.5.
+
+    A signal of several units has a network for each; the time of a point tells which one.
     """
 
     def __init__(self, stored: StoredSignal) -> None:
-        """Wrap what a file holds."""
+        """Wrap one signal of a file."""
         self._stored = stored
-        self._network = stored.network.dequantised()
 
     @property
     def description(self) -> SignalDescription:
@@ -71,15 +75,21 @@ class Field:
         OptionError
             If the coordinates are not finite numbers ``[N, d]``.
         """
-        return self._in_blocks(self._network.evaluate, x)
+        return self._by_unit(lambda network: network.evaluate, x)
 
     def state(self, x: ArrayLike) -> NDArray[np.float32]:
-        """State z ``[N, w]`` after the file's K steps, at coordinates ``[N, d]``."""
-        return self._in_blocks(self._network.state, x)
+        """State z ``[N, w]`` after the file's K steps, at coordinates ``[N, d]``.
+
+        Raises
+        ------
+        OptionError
+            If the coordinates lie in units of different widths, or are not finite ``[N, d]``.
+        """
+        return self._by_unit(lambda network: network.state, x)
 
     def residual(self, x: ArrayLike) -> NDArray[np.float32]:
         """‖F(z; x) − z‖ ``[N]`` at that state: how far it is from the fixed point."""
-        return self._in_blocks(self._network.residual, x)
+        return self._by_unit(lambda network: network.residual, x)
 
     def gradient(self, x: ArrayLike) -> NDArray[np.float64]:
         """First derivatives ∂Φ_c/∂x_a ``[N, C, d]``, exact for the K steps, in float64."""
@@ -99,18 +109,43 @@ class Field:
         """The signal on a grid of ``extents`` samples; see :func:`i2codec.render.render.render_signal`."""
         return render_signal(self._stored, extents=extents, region=region, device=device)
 
-    def to_torch(self) -> ImplicitField:
-        """The field as a :class:`torch.nn.Module`: coordinates ``[N, d]`` → Φ ``[N, C]``."""
+    def to_torch(self, *, unit: int = 0) -> ImplicitField:
+        """The field of a unit as a :class:`torch.nn.Module`: the unit's own coordinates ``[N, d]`` → Φ ``[N, C]``."""
         from i2codec.field.module import ImplicitField
 
-        return ImplicitField.from_stored(self._network)
+        return ImplicitField.from_stored(self._stored.networks[unit].dequantised())
 
-    def _in_blocks(self, function: Callable[[NDArray[np.float64]], Floats], x: ArrayLike) -> Floats:
+    def _by_unit(
+        self,
+        function: Callable[[StoredNetwork], Callable[[Float64s], Floats]],
+        x: ArrayLike,
+        *,
+        block_points: int = _BLOCK_POINTS,
+    ) -> Floats:
+        """Apply what ``function`` gives for a network to the points of its unit, in the unit's own coordinates."""
         points = self._checked(x)
-        blocks = [
-            function(points[first : first + _BLOCK_POINTS]) for first in range(0, max(1, len(points)), _BLOCK_POINTS)
-        ]
-        return np.concatenate(blocks)
+        segments, units = self._stored.segments, self._units_of(points)
+        parts: list[tuple[NDArray[np.bool_], Floats]] = []
+        for unit in np.unique(units) if len(points) else [0]:
+            start, stop = segments.bounds(int(unit))
+            chosen = units == unit
+            local = points[chosen]
+            if segments.count > 1:  # x = 2p/N − 1 over N samples is x' = 2(p − start)/n − 1 over the unit's n
+                local[:, 0] = ((local[:, 0] + 1.0) * segments.extent - 2.0 * start) / (stop - start) - 1.0
+            evaluate = function(self._stored.networks[int(unit)].dequantised())
+            parts.append((chosen, _in_blocks(evaluate, local, block_points=block_points)))
+        if len({values.shape[1:] for _, values in parts}) > 1:
+            raise OptionError("the points lie in units of different widths; ask for one unit at a time")
+        result: Floats = np.empty((len(points), *parts[0][1].shape[1:]), dtype=parts[0][1].dtype)
+        for chosen, values in parts:
+            result[chosen] = values
+        return result
+
+    def _units_of(self, points: Float64s) -> NDArray[np.int64]:
+        """The unit ``[N]`` that each point lies in; time spans −1..1."""
+        segments = self._stored.segments
+        samples = 0.5 * (points[:, 0] + 1.0) * segments.extent
+        return np.clip(samples // segments.length, 0, segments.count - 1).astype(np.int64)
 
     def _checked(self, x: ArrayLike) -> NDArray[np.float64]:
         points = np.asarray(x, dtype=np.float64)
@@ -123,17 +158,32 @@ class Field:
         """All derivatives of Φ of an order, by automatic differentiation through the K steps."""
         import torch
 
-        module = self.to_torch().double().requires_grad_(False)
+        from i2codec.field.module import ImplicitField
 
-        def differentiate(points: NDArray[np.float64]) -> NDArray[np.float64]:
-            point = torch.from_numpy(points).requires_grad_()
-            values = module(point)
-            for _ in range(order):
-                values = _gradients(values, point)
-            result: NDArray[np.float64] = values.detach().numpy()
-            return result
+        def derivatives_of(network: StoredNetwork) -> Callable[[Float64s], Float64s]:
+            module = ImplicitField.from_stored(network).double().requires_grad_(False)
 
-        return self._in_blocks(differentiate, x)
+            def differentiate(points: Float64s) -> Float64s:
+                point = torch.from_numpy(points).requires_grad_()
+                values = module(point)
+                for _ in range(order):
+                    values = _gradients(values, point)
+                result: Float64s = values.detach().numpy()
+                return result
+
+            return differentiate
+
+        derivatives = self._by_unit(derivatives_of, x, block_points=_DERIVATIVE_BLOCK_POINTS)
+        segments, points = self._stored.segments, np.asarray(x, dtype=np.float64)
+        lengths = np.diff([segments.bounds(unit)[0] for unit in range(segments.count)] + [segments.extent])
+        chain = np.ones_like(points)  # ∂(coordinate in the unit)/∂(coordinate in the signal)
+        chain[:, 0] = segments.extent / lengths[self._units_of(points)]
+        return derivatives * (chain[:, None] if order == 1 else chain[:, None, :, None] * chain[:, None, None, :])
+
+
+def _in_blocks(function: Callable[[Float64s], Floats], points: Float64s, *, block_points: int) -> Floats:
+    firsts = range(0, max(1, len(points)), block_points)
+    return np.concatenate([function(points[first : first + block_points]) for first in firsts])
 
 
 def _gradients(values: Tensor, x: Tensor) -> Tensor:

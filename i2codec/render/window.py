@@ -1,14 +1,19 @@
-"""Which samples of which grid are wanted along one axis, and the area filter that goes down."""
+"""Windows of a grid along one axis, and the filters that go down in resolution."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from i2codec.errors import OptionError
+
+_LOBES = 32  # of the sinc on each side: a transition band of about a tenth of the new Nyquist frequency
+_KAISER = 9.0
+_BLOCK_SAMPLES = 4096  # bounds the memory of kernels
 
 
 @dataclass(frozen=True)
@@ -27,27 +32,6 @@ class Window:
     def size(self) -> int:
         """Number of samples wanted."""
         return self.stop - self.start
-
-
-def scaled_window(*, native: int, count: int, start: int, length: int) -> Window:
-    """The window of a region of native samples on a grid of ``count`` samples.
-
-    Its size is the region's times the scale, rounded, at least 1; its start is the nearest
-    sample, moved inside where rounding would leave the axis.
-
-    >>> scaled_window(native=10, count=25, start=2, length=3)
-    Window(count=25, start=5, stop=13)
-    """
-    if start < 0 or length < 1 or start + length > native:
-        raise OptionError(f"region {start} to {start + length} does not lie inside 0 to {native}")
-    size = min(count, max(1, _round(length * count, native)))
-    first = min(_round(start * count, native), count - size)
-    return Window(count, first, first + size)
-
-
-def _round(numerator: int, denominator: int) -> int:
-    """Nearest integer, halves up; exact for integers of any size."""
-    return (2 * numerator + denominator) // (2 * denominator)
 
 
 def source_window(window: Window, *, native: int) -> Window:
@@ -78,3 +62,39 @@ def area_filter(samples: NDArray[np.float32], *, axis: int, source: Window, wind
         position = np.clip(index - source.start, 0, len(moved) - 1)
         result += overlap.reshape(-1, *[1] * (moved.ndim - 1)) * moved[position]
     return np.moveaxis(result.astype(np.float32), 0, axis)
+
+
+def low_pass_source(window: Window, *, native: int, ratio: Fraction) -> Window:
+    """The native samples that :func:`low_pass` needs for a window."""
+    reach = math.ceil(_LOBES * ratio)
+    first = math.floor(window.start * ratio) - reach
+    stop = math.ceil((window.stop - 1) * ratio) + reach + 1
+    return Window(native, max(0, first), min(native, stop))
+
+
+def low_pass(
+    samples: NDArray[np.float32], *, ratio: Fraction, offset: Fraction, source: Window, window: Window
+) -> NDArray[np.float32]:
+    """Sound ``[n, C]`` at ``offset + j · ratio`` native samples, ``ratio`` above 1, without what that rate cannot hold.
+
+    A sinc of cut-off 0.5/``ratio`` cycles per sample under a Kaiser window (Oppenheim, Schafer,
+    "Discrete-Time Signal Processing", section 7.6), about 90 dB down outside its transition band.
+    Beyond its ends the signal counts as repeating its last sample.
+    """
+    step = float(ratio)
+    unit = math.lcm(ratio.denominator, offset.denominator)
+    reach = math.ceil(_LOBES * ratio)
+    result = np.empty((window.size, samples.shape[1]), dtype=np.float32)
+    for first in range(0, window.size, _BLOCK_SAMPLES):
+        outputs = np.arange(window.start + first, min(window.start + first + _BLOCK_SAMPLES, window.stop))
+        # exact: float64 cannot tell neighbouring positions of long sounds at awkward ratios
+        nearest, rest = np.divmod(outputs * int(ratio * unit) + int(offset * unit), unit)
+        part = rest / unit
+        taps = np.arange(-reach, reach + 1)
+        distance = (taps - part[:, None]) / (_LOBES * step)
+        kernel = np.sinc(_LOBES * distance) * np.i0(_KAISER * np.sqrt(np.maximum(0.0, 1.0 - distance**2)))
+        kernel *= np.abs(distance) <= 1.0
+        kernel /= kernel.sum(axis=1, keepdims=True)
+        position = np.clip(nearest[:, None] + taps - source.start, 0, len(samples) - 1)
+        result[first : first + len(outputs)] = np.einsum("nt,ntc->nc", kernel, samples[position])
+    return result

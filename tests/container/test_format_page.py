@@ -14,14 +14,26 @@ from i2codec.entropy.tables import load_tables
 from i2codec.field.architecture import Architecture, Filter, Norm
 from i2codec.payload.metadata_section import METADATA_BLOCK
 from i2codec.payload.network_section import NETWORK_HEADER, TENSOR, Injection, Layer
-from i2codec.payload.signal_section import AFFINE, AXIS, CHANNEL, SIGNAL_HEADER, VALUE_RANGE, Spacing
+from i2codec.payload.signal_section import AFFINE, AXIS, CHANNEL, SEGMENTS, SIGNAL_HEADER, VALUE_RANGE, Spacing
+from i2codec.payload.timestamps_section import TIME_BASE
 from i2codec.signal.colour import ColourTransform
 from i2codec.signal.description import AxisName, ChannelRole, Kind, SampleFormat, SourceContainer
 from i2codec.signal.signal import MetadataKey
 
 PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text(encoding="utf-8")
 _FRAMING = (HEAD, SECTION, INDEX_ENTRY, END)
-_PAYLOADS = (SIGNAL_HEADER, AXIS, CHANNEL, VALUE_RANGE, AFFINE, NETWORK_HEADER, TENSOR, METADATA_BLOCK)
+_PAYLOADS = (
+    SIGNAL_HEADER,
+    AXIS,
+    CHANNEL,
+    VALUE_RANGE,
+    AFFINE,
+    SEGMENTS,
+    NETWORK_HEADER,
+    TENSOR,
+    METADATA_BLOCK,
+    TIME_BASE,
+)
 LAYOUTS = {layout.name: layout for layout in (*_FRAMING, *_PAYLOADS)}
 _SIGNAL_IDS = (Kind, AxisName, Spacing, ChannelRole, SampleFormat, SourceContainer)
 ENUMS = {enum.__name__: enum for enum in (*_SIGNAL_IDS, Injection, Layer, Norm, ColourTransform, MetadataKey)}

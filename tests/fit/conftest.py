@@ -38,6 +38,7 @@ def field_fit(signal: Signal, points: TrainingPoints) -> FieldFit:
         points=points,
         preset=replace(PRESETS["draft"], batch_points=1536),
         seed=0,
+        reference_power=1.0,
         effort=Effort(150),
         overhead_bytes=100,
         reporter=Reporter(),

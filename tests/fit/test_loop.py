@@ -34,6 +34,7 @@ def _run(field: ImplicitField, points: TrainingPoints, *, steps: int, **changes:
         "phase": _PHASE,
         "clock": StepClock(steps),
         "seed": 3,
+        "reference_power": 1.0,
         "quantisation_steps": None,
         "overhead_bytes": 0,
     }
@@ -138,7 +139,7 @@ def test_a_finished_phase_is_not_run_again(points: TrainingPoints, fitted: Impli
 def test_a_loss_that_is_not_finite_is_an_error(points: TrainingPoints, fitted: ImplicitField) -> None:
     field = copy.deepcopy(fitted)
     with torch.no_grad():
-        field.tensors["b"][0] = torch.nan
+        field.tensors["phi_0"][0] = torch.nan
     with pytest.raises(FitError, match="not finite"):
         _run(field, points, steps=2).run(reporter=Reporter(), checkpoint=Checkpoint())
 

@@ -42,6 +42,6 @@ def make_stored() -> MakeStored:
         scale = proved_state_scale(architecture, network.dequantised().tensors)
         axes = (Axis(AxisName.Y, height), Axis(AxisName.X, width))
         description = SignalDescription(Kind.PHOTO, axes, _ROLES[:channel_count], SampleFormat.UINT8)
-        return StoredSignal(description, replace(network, state_scale=scale))
+        return StoredSignal(description, (replace(network, state_scale=scale),))
 
     return make

@@ -3,11 +3,19 @@ import math
 import numpy as np
 import pytest
 
-from i2codec.render.chunks import CHUNK_SHAPES, render_windows
+from i2codec.render.axis_grid import AxisGrid
+from i2codec.render.chunks import CHUNK_SHAPES, AxisSamples, render_windows
 from i2codec.render.window import Window
 from i2codec.signal.grid import sample_centres
 
 HALVES = (1.0, 0.5, 0.25)
+
+
+def samples_of(window, half):
+    grid = AxisGrid.of_count(native=window.count, count=window.count)
+    return AxisSamples(
+        window, lambda indices: grid.coordinates(indices, start=0, length=window.count, half_extent=half)
+    )
 
 
 def coordinates_as_channels(x):
@@ -26,7 +34,7 @@ def coordinates_as_channels(x):
 )
 def test_every_sample_is_at_its_coordinates(windows):
     rank = len(windows)
-    output = render_windows(coordinates_as_channels, windows, half_extents=HALVES[:rank], channel_count=rank)
+    output = render_windows(coordinates_as_channels, list(map(samples_of, windows, HALVES)), channel_count=rank)
     assert output.shape == (*(window.size for window in windows), rank)
     for axis, (window, half) in enumerate(zip(windows, HALVES[:rank], strict=True)):
         centres = sample_centres(np.arange(window.start, window.stop), count=window.count, half_extent=half)
@@ -43,13 +51,12 @@ def test_chunks_have_one_size_whatever_is_wanted(rank):
         seen.append(x)
         return x[:, :1].astype(np.float32)
 
-    side = CHUNK_SHAPES[rank][0]
-    whole = [Window(side + 2, 0, side + 2)] * rank
-    part = [Window(side + 2, side - 1, side)] * rank
-    render_windows(evaluate, whole, half_extents=HALVES[:rank], channel_count=1)
+    whole = [Window(side + 2, 0, side + 2) for side in CHUNK_SHAPES[rank]]
+    part = [Window(side + 2, side - 1, side) for side in CHUNK_SHAPES[rank]]
+    render_windows(evaluate, list(map(samples_of, whole, HALVES)), channel_count=1)
     assert [x.shape for x in seen] == [(4096, rank)] * 2**rank
     first = seen[0]
     seen.clear()
-    render_windows(evaluate, part, half_extents=HALVES[:rank], channel_count=1)
+    render_windows(evaluate, list(map(samples_of, part, HALVES)), channel_count=1)
     assert len(seen) == 1
     np.testing.assert_array_equal(seen[0], first)

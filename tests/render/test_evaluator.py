@@ -9,7 +9,7 @@ from i2codec.render.render import render_signal
 
 
 def test_the_cpu_runs_the_reference(make_stored):
-    network = make_stored().network.dequantised()
+    network = make_stored().networks[0].dequantised()
     assert evaluator(network, device="cpu") == network.evaluate
 
 
@@ -18,7 +18,7 @@ def test_the_torch_path_computes_the_same(make_stored, filter):
     # the path of the GPU, here on torch's "cpu:0", which is not the name of the NumPy path
     stored = make_stored(filter=filter, state=24, depth=2)
     x = Field(stored).coordinates()
-    network = stored.network.dequantised()
+    network = stored.networks[0].dequantised()
     found = evaluator(network, device="cpu:0")(x)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, network.evaluate(x), atol=2e-5)

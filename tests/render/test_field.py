@@ -62,7 +62,7 @@ def test_the_state_solves_its_equation(make_stored, filter):
     stored = make_stored(filter=filter, depth=2)
     field = Field(stored)
     assert field.residual(points(50)).max() < 1e-5
-    network = stored.network.dequantised()
+    network = stored.networks[0].dequantised()
     np.testing.assert_allclose(network.read_out(field.state(points(50))), field(points(50)), atol=1e-5)
     assert Field(make_stored(filter=filter, depth=2, steps=1)).residual(points(50)).max() > 1e-2
 

@@ -12,11 +12,10 @@ from i2codec import devices
 from i2codec.container.limits import Limits
 from i2codec.errors import DeviceError, FormatError, LimitError, OptionError
 from i2codec.field.architecture import Filter
-from i2codec.payload.file import StoredSignal, write_signal
+from i2codec.payload.file import write_file
 from i2codec.render.field import Field
 from i2codec.render.render import render_signal, scaled_extents
 from i2codec.signal.colour import ColourTransform
-from i2codec.signal.description import SampleFormat
 from i2codec.signal.signal import MetadataKey
 
 
@@ -149,29 +148,22 @@ def test_the_grid_that_is_rendered_is_limited(make_stored):
 
 def test_a_field_that_is_not_finite_is_a_bad_file(make_stored):
     stored = make_stored(filter=Filter.FOURIER, depth=3)
-    sizes = dict.fromkeys(stored.network.quantisation_steps, 65504.0)
-    largest = {name: np.full_like(tensor, 2**24 - 1) for name, tensor in stored.network.integers.items()}
-    network = replace(stored.network, integers=largest, quantisation_steps=sizes, state_scale=1.0)
+    fine = stored.networks[0]
+    sizes = dict.fromkeys(fine.quantisation_steps, 65504.0)
+    largest = {name: np.full_like(tensor, 2**24 - 1) for name, tensor in fine.integers.items()}
+    network = replace(fine, integers=largest, quantisation_steps=sizes, state_scale=1.0)
     with pytest.raises(FormatError, match="not finite"):
-        render_signal(replace(stored, network=network), device="cpu")
-
-
-def test_formats_of_sound_are_refused_when_samples_are_asked_for(make_stored):
-    stored = make_stored(3, 3)
-    description = replace(stored.description, sample_format=SampleFormat.INT16)
-    signal = render_signal(StoredSignal(description, stored.network), device="cpu")
-    with pytest.raises(OptionError, match="INT16"):
-        signal.to_source()
+        render_signal(replace(stored, networks=(network,)), device="cpu")
 
 
 def test_decoding_on_the_cpu_loads_neither_torch_nor_the_encoder(make_stored, tmp_path):
     path = tmp_path / "photo.i2"
-    path.write_bytes(write_signal(make_stored(3, 4)))
+    path.write_bytes(write_file([make_stored(3, 4)]))
     code = (
         "import sys; from pathlib import Path;"
-        "from i2codec.payload.file import read_signal; from i2codec.render.render import render_signal;"
+        "from i2codec.payload.file import read_file; from i2codec.render.render import render_signal;"
         "from i2codec.render.field import Field;"
-        f"stored = read_signal(Path({str(path)!r}).read_bytes());"
+        f"stored = read_file(Path({str(path)!r}).read_bytes())[0];"
         "print(render_signal(stored, device='cpu').samples.shape, Field(stored)([[0.0, 0.0]]).shape);"
         "print([name for name in sys.modules if name == 'torch' or name.startswith('i2codec.fit')])"
     )

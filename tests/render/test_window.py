@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from i2codec.errors import OptionError
-from i2codec.render.window import Window, area_filter, scaled_window, source_window
+from i2codec.render.axis_grid import AxisGrid
+from i2codec.render.window import Window, area_filter, source_window
 
 COUNTS = st.integers(1, 60)
 
@@ -28,13 +29,13 @@ def test_a_window_lies_inside_its_axis(start, stop):
 @pytest.mark.parametrize(("start", "length"), [(-1, 2), (0, 0), (0, 11), (10, 1)])
 def test_a_region_lies_inside_the_native_axis(start, length):
     with pytest.raises(OptionError, match="inside 0 to 10"):
-        scaled_window(native=10, count=20, start=start, length=length)
+        AxisGrid.of_count(native=10, count=20).window(start=start, length=length)
 
 
 @given(regions())
 def test_a_region_has_its_size_times_the_scale_and_starts_at_the_nearest_sample(region):
     native, count, start, length = region
-    window = scaled_window(native=native, count=count, start=start, length=length)
+    window = AxisGrid.of_count(native=native, count=count).window(start=start, length=length)
     scale = Fraction(count, native)
     assert window.count == count
     assert window.size == min(count, max(1, math.floor(length * scale + Fraction(1, 2))))
@@ -46,18 +47,18 @@ def test_a_region_has_its_size_times_the_scale_and_starts_at_the_nearest_sample(
 
 @given(COUNTS, COUNTS)
 def test_the_whole_region_is_the_whole(native, count):
-    assert scaled_window(native=native, count=count, start=0, length=native) == Window(count, 0, count)
+    assert AxisGrid.of_count(native=native, count=count).window(start=0, length=native) == Window(count, 0, count)
 
 
 def test_sizes_are_exact_for_any_integers():
     native, count = 10**18 + 1, 3 * (10**18 + 1)
-    assert scaled_window(native=native, count=count, start=7, length=5) == Window(count, 21, 36)
+    assert AxisGrid.of_count(native=native, count=count).window(start=7, length=5) == Window(count, 21, 36)
 
 
 @given(regions())
 def test_going_up_needs_the_window_itself_and_going_down_what_it_covers(region):
     native, count, start, length = region
-    window = scaled_window(native=native, count=count, start=start, length=length)
+    window = AxisGrid.of_count(native=native, count=count).window(start=start, length=length)
     source = source_window(window, native=native)
     if count >= native:
         assert source == window
@@ -98,7 +99,7 @@ def test_parts_of_samples_count_by_their_area():
 @given(regions(), st.integers(0, 1))
 def test_a_window_has_the_bytes_of_the_whole(region, axis):
     native, count, start, length = region
-    window = scaled_window(native=native, count=count, start=start, length=length)
+    window = AxisGrid.of_count(native=native, count=count).window(start=start, length=length)
     source = source_window(window, native=native)
     samples = np.random.default_rng(7).random((native, 2), dtype=np.float32)
     whole = filtered(samples, count) if count < native else samples
