@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from i2codec.render.field import Field
     from i2codec.signal.signal import Signal
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LAZY = {
     "EncodeOptions": ("i2codec.options", "EncodeOptions"),

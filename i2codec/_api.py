@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from dataclasses import asdict
 from fractions import Fraction
@@ -352,7 +353,7 @@ def _warn_if_missed(goal: Goal, *, size_bytes: int, found_db: float) -> None:
         wanted, found, unit = goal.psnr_db, found_db, "dB"
     else:
         return
-    if abs(found / wanted - 1.0) > _TARGET_TOLERANCE:
+    if math.isfinite(found) and abs(found / wanted - 1.0) > _TARGET_TOLERANCE:  # silence is met without error
         message = f"the target of {wanted:g} {unit} was not met within 5 %: the file has {found:.6g} {unit}"
         warnings.warn(message, TargetMissedWarning, stacklevel=4)
 

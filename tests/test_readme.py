@@ -6,8 +6,11 @@ import re
 import subprocess
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+import soundfile
+import trimesh
 from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
@@ -28,18 +31,30 @@ def _block(language: str, *, after: str = "") -> str:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crop: NDArray[np.uint8]) -> Path:
     monkeypatch.chdir(tmp_path)
     Image.fromarray(crop).save("photo.png")
+    tone = np.sin(np.arange(4000) / 5.0)
+    soundfile.write("sound.wav", 0.5 * tone, 8000, subtype="PCM_16")
+    with av.open("video.mp4", "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for shift in range(4):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(np.roll(crop, shift, axis=1)), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    trimesh.creation.icosphere(subdivisions=2).export("shape.obj")
     return tmp_path
 
 
 def test_the_command_lines_run(folder: Path) -> None:
-    commands = [line.split() for line in _block("text", after="## Use it").splitlines()]
-    assert len(commands) == 8
+    # what a command does stands behind it, after two spaces or more
+    commands = [re.split(r"  +", line)[0].split() for line in _block("text", after="## Use it").splitlines()]
+    assert len(commands) == 15
     for words in commands:
         assert words[0] == "i2codec"
-        arguments = words[1 : words.index("makes")] if "makes" in words else words[1:]
+        arguments = words[1:]
         if arguments[0] == "encode":  # the same options, in little time
             arguments += ["--steps", "30", "--width", "16", "--force", "--quiet"]
-        arguments = ["0,0,32,32" if word == "100,50,64,64" else word for word in arguments]
+        smaller = {"100,50,64,64": "0,0,32,32", "256": "32"}
+        arguments = [smaller.get(word, word) for word in arguments]
         result = CliRunner().invoke(main, arguments)
         assert result.exit_code == 0, (words, result.output)
 

@@ -64,14 +64,14 @@ def decode(source: str, destination: str | None, force: bool, **options: Any) ->
     data = bytes_of(read_input(source))
     suffix = default_extension(known(Kind, read_head(data).kind, field="kind of signal"))
     output = destination or default_destination(source, suffix=suffix)
-    if options["size"] is not None:
-        _say_if_aspect_changes(data, options["size"])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", I2Warning)
         if output == STANDARD_STREAM:
             sys.stdout.buffer.write(decode_bytes(data, extension=suffix, **options))
         else:
             i2codec.decode_file(data, output, force=force, **options)
+    if options["size"] is not None:
+        _say_if_aspect_changes(data, options["size"])
     for warning in caught:
         click.echo(f"i2codec: {warning.message}", err=True)
 

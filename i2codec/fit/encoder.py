@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,6 +16,7 @@ from i2codec.container.limits import DEFAULT_LIMITS
 from i2codec.errors import InputError
 from i2codec.fit.checkpoint import Checkpoint, CheckpointPart
 from i2codec.fit.goals import SizeGoal
+from i2codec.fit.parallel import in_order
 from i2codec.fit.points import TrainingPoints
 from i2codec.fit.progress import Reporter
 from i2codec.fit.unit_encoder import FitSettings, UnitEncoder
@@ -93,7 +93,7 @@ class SignalEncoder:
         length = segment_length(announced)
         self.reporter.unit_count = max(1, round(announced.extents[0] / length))
         lengths, payloads = [], []
-        for extent, (payload, distortion) in self._encoded_units(length):
+        for extent, payload, distortion in in_order(self._jobs(length), workers=self._workers(length)):
             lengths.append(extent)
             payloads.append(payload)
             self.distortion += distortion * extent
@@ -112,42 +112,27 @@ class SignalEncoder:
             timestamps=None if isinstance(self.source, ScatteredSignal) else self.source.timestamps(),
         )
 
-    def _encoded_units(self, length: int) -> Iterator[tuple[int, tuple[bytes, float]]]:
-        """Samples, packed network and distortion of every unit, in order.
-
-        Units too small to keep several cores busy are encoded side by side, one core each.
-        """
+    def _jobs(self, length: int) -> Iterator[Callable[[], tuple[int, bytes, float]]]:
+        """The encoding of every unit, whose samples are read when the job is taken."""
         started, total = time.monotonic(), self.source.description.extents[0]
-        thread_count = torch.get_num_threads()
-        is_small = math.prod((length, *self.source.description.extents[1:])) <= _SMALL_UNIT_POINTS
-        workers = thread_count if is_small and self.settings.device == "cpu" else 1
-        waiting: deque[tuple[int, Future[tuple[bytes, float]]]] = deque()
         done = 0
-        with ThreadPoolExecutor(
-            workers, initializer=torch.set_num_threads, initargs=(thread_count // workers,)
-        ) as pool:
-            try:
-                for unit, (description, points) in enumerate(self._units(length)):
-                    extent = description.extents[0]
-                    settings = self._unit_settings(
-                        workers * extent / max(extent, total - done), spent_s=time.monotonic() - started
-                    )
-                    settings = self._sized(settings, share=extent / total)
-                    waiting.append((extent, pool.submit(self._encode_unit, description, points, settings, unit=unit)))
-                    done += extent
-                    if len(waiting) >= workers:
-                        first, encoded = waiting.popleft()
-                        yield first, encoded.result()
-                for first, encoded in waiting:
-                    yield first, encoded.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
-                torch.set_num_threads(thread_count)
+        for unit, (description, points) in enumerate(self._units(length)):
+            extent = description.extents[0]
+            rest = max(extent, total - done)
+            settings = self._unit_settings(extent / total, rest=rest / total, spent_s=time.monotonic() - started)
+            done += extent
+            yield functools.partial(self._encode_unit, description, points, settings, unit=unit)
+
+    def _workers(self, length: int) -> int:
+        """Units encoded at a time: several where one is too small to keep several cores busy."""
+        unit_points = math.prod((length, *self.source.description.extents[1:]))
+        is_small = unit_points <= _SMALL_UNIT_POINTS and self.settings.device == "cpu"
+        return min(torch.get_num_threads(), self.reporter.unit_count) if is_small else 1
 
     def _encode_unit(
         self, description: SignalDescription, points: TrainingPoints, settings: FitSettings, *, unit: int
-    ) -> tuple[bytes, float]:
-        """The packed network of one unit, fitted or from the checkpoint, and its distortion."""
+    ) -> tuple[int, bytes, float]:
+        """Samples of a unit, its packed network, fitted or from the checkpoint, and its distortion."""
         checkpoint = self.checkpoint.part(f"unit {unit}")
         self.reporter.unit = unit
         encoder = UnitEncoder(description, points, settings, self.reporter, checkpoint)
@@ -158,22 +143,19 @@ class SignalEncoder:
             checkpoint.save("packed", torch.frombuffer(bytearray(payload), dtype=torch.uint8))
         else:
             payload = finished.numpy().tobytes()
-        return payload, encoder.check(payload)
+        return description.extents[0], payload, encoder.check(payload)
 
-    def _sized(self, settings: FitSettings, *, share: float) -> FitSettings:
-        """The settings with the unit's share of a size."""
-        if not isinstance(settings.goal, SizeGoal):
-            return settings
-        return replace(settings, goal=SizeGoal(max(1, round(settings.goal.size_bytes * share))))
-
-    def _unit_settings(self, share: float, *, spent_s: float) -> FitSettings:
-        """The settings of a unit that may take ``share`` of the time that is left."""
+    def _unit_settings(self, share: float, *, rest: float, spent_s: float) -> FitSettings:
+        """The settings of a unit that is ``share`` of the signal, of which ``rest`` is still to be done."""
         settings = self.settings
         if self.source.description.kind is Kind.SOUND:
             settings = replace(settings, preset=settings.preset.for_segments())
+        if isinstance(settings.goal, SizeGoal):
+            settings = replace(settings, goal=SizeGoal(max(1, round(settings.goal.size_bytes * share))))
         if settings.time_limit_s is not None:
             left = max(settings.time_limit_s - spent_s, 0.05 * settings.time_limit_s)
-            settings = replace(settings, time_limit_s=left * min(1.0, share))
+            workers = self._workers(segment_length(self.source.description))
+            settings = replace(settings, time_limit_s=left * min(1.0, workers * share / rest))
         return settings
 
     def _units(self, length: int) -> Iterator[tuple[SignalDescription, TrainingPoints]]:

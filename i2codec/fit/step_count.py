@@ -12,7 +12,7 @@ from i2codec.field.module import ImplicitField
 from i2codec.fit.points import TrainingPoints
 
 _CHUNK_POINTS = 16384
-_MOST_EVALUATIONS = 2**21  # of points times shifts: photos of half a megapixel are looked at whole
+_MOST_EVALUATIONS = 2**19  # of points times shifts
 # Part of the tolerance that outputs may still move per step when the limit counts as reached: at
 # a ratio of 0.9 per step what is left of the way is then below a fiftieth of the tolerance.
 _SETTLED = 1.0 / 500.0

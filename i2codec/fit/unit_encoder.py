@@ -219,12 +219,11 @@ class UnitEncoder:
     def _largest_distortion(self, search: StepSearch) -> float:
         """The most that the goal allows: of a fit that falls short of a PSNR a little more than its own."""
         goal, floor = self.settings.goal, search.float_distortion
-        if isinstance(goal, PsnrGoal):
-            room_db = max(_LEAST_ROOM_DB, self._decibels(floor) - goal.psnr_db)
-        else:
-            assert isinstance(goal, LossGoal)
-            room_db = goal.max_loss_db
-        return floor * math.pow(10.0, room_db / 10.0)
+        if isinstance(goal, PsnrGoal):  # also of silence, whose fit is perfect
+            wanted = self.settings.reference_power * math.pow(10.0, -goal.psnr_db / 10.0)
+            return max(wanted, floor * math.pow(10.0, _LEAST_ROOM_DB / 10.0))
+        assert isinstance(goal, LossGoal)
+        return floor * math.pow(10.0, goal.max_loss_db / 10.0)
 
     def _first_trial(self, search: StepSearch) -> Trial:
         goal, floor = self.settings.goal, search.float_distortion

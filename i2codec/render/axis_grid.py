@@ -54,11 +54,11 @@ class AxisGrid:
     def of_ratio(cls, *, native: int, ratio: Fraction, centred: bool) -> AxisGrid:
         """As many samples at ``ratio`` as cover the axis, rounded.
 
-        ``centred`` puts sample 0 in the middle of what it covers (frames of a video last), else
-        where native sample 0 is (samples of a sound are moments).
+        ``centred`` puts sample 0 in the middle of what it covers (frames of a video last), but not
+        past the end of the axis; else where native sample 0 is (samples of a sound are moments).
         """
         count = max(1, math.floor(native / ratio + Fraction(1, 2)))
-        return cls(native, count, ratio, ratio / 2 if centred else Fraction(1, 2))
+        return cls(native, count, ratio, min(ratio / 2, Fraction(native)) if centred else Fraction(1, 2))
 
     def coordinates(self, indices: Indices, *, start: int, length: int, half_extent: float) -> Floats:
         """Coordinates of output samples in the unit of native samples ``start`` to ``start + length``.

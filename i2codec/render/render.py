@@ -95,6 +95,7 @@ class Rendering:
             If the region does not lie inside the signal, or an option is out of range.
         """
         self._stored, self._limits, self._device = stored, limits, choose_device(device)
+        self._colour_transform = stored.networks[0].colour_transform
         native = stored.description.extents
         wanted = native if extents is None else tuple(extents)
         parts = [(0, extent) for extent in native] if region is None else list(region)
@@ -124,7 +125,7 @@ class Rendering:
     def pieces(self) -> Iterator[NDArray[np.float32]]:
         """The samples in order, cut along the first axis into pieces ``[n, *rest, C]`` of bounded size."""
         side = CHUNK_SHAPES[len(self._windows)][0]
-        rest = math.prod(window.size for window in self._windows[1:])
+        rest = math.prod(plan.source.size for plan in self._plans(self.window)[1:])
         step = side * max(1, _PIECE_POINTS // (side * rest))
         for unit in range(self._stored.segments.count):
             first, stop = self._unit_samples(unit)
@@ -143,11 +144,7 @@ class Rendering:
         FormatError
             If the samples are not finite, which no encoder's file does.
         """
-        axes = self._stored.description.axes
-        plans = [
-            _plan(grid, part, is_space=axis.name is not AxisName.TIME, is_sound=len(axes) == 1)
-            for axis, grid, part in zip(axes, self._grids, (window, *self._windows[1:]), strict=True)
-        ]
+        plans = self._plans(window)
         if math.prod(plan.source.size for plan in plans) > self._limits.max_points:
             sizes = " × ".join(str(plan.source.size) for plan in plans)
             raise LimitError(f"a grid of {sizes} points; the limit is {self._limits.max_points}: ask for less")
@@ -156,7 +153,15 @@ class Rendering:
             raise FormatError("the file decodes to samples that are not finite")
         for axis, plan in enumerate(plans):
             fitted = plan.reduce(fitted, axis)
-        return from_fitted(fitted, self._stored.networks[0].colour_transform)
+        return from_fitted(fitted, self._colour_transform)
+
+    def _plans(self, window: Window) -> list[_AxisPlan]:
+        """How each axis is rendered for a part of the first one."""
+        axes = self._stored.description.axes
+        return [
+            _plan(grid, part, is_space=axis.name is not AxisName.TIME, is_sound=len(axes) == 1)
+            for axis, grid, part in zip(axes, self._grids, (window, *self._windows[1:]), strict=True)
+        ]
 
     def _units(self, plans: Sequence[_AxisPlan]) -> Iterator[NDArray[np.float32]]:
         """Fitted channels on the plans' source windows, unit by unit."""
@@ -216,8 +221,8 @@ def _plan(grid: AxisGrid, window: Window, *, is_space: bool, is_sound: bool) -> 
         source = source_window(window, native=grid.native)
         return _AxisPlan(native, source, functools.partial(_area_filtered, source=source, window=window))
     if grid.ratio > 1 and is_sound:
-        source = low_pass_source(window, native=grid.native, ratio=grid.ratio)
         offset = grid.first - native.first
+        source = low_pass_source(window, native=grid.native, ratio=grid.ratio, offset=offset)
         return _AxisPlan(
             native,
             source,

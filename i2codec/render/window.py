@@ -64,11 +64,11 @@ def area_filter(samples: NDArray[np.float32], *, axis: int, source: Window, wind
     return np.moveaxis(result.astype(np.float32), 0, axis)
 
 
-def low_pass_source(window: Window, *, native: int, ratio: Fraction) -> Window:
+def low_pass_source(window: Window, *, native: int, ratio: Fraction, offset: Fraction) -> Window:
     """The native samples that :func:`low_pass` needs for a window."""
     reach = math.ceil(_LOBES * ratio)
-    first = math.floor(window.start * ratio) - reach
-    stop = math.ceil((window.stop - 1) * ratio) + reach + 1
+    first = math.floor(window.start * ratio + offset) - reach
+    stop = math.floor((window.stop - 1) * ratio + offset) + reach + 1
     return Window(native, max(0, first), min(native, stop))
 
 
