@@ -55,10 +55,10 @@ def replacing_folder(destination: Path) -> Iterator[Path]:
     OutputError
         If the destination exists or cannot be made.
     """
-    if destination.exists():
-        raise OutputError(f"{destination} already exists; use -o to name a folder that does not")
     temporary = destination.parent / f".{destination.name}.{secrets.token_hex(4)}.part"
     try:
+        if destination.exists():
+            raise OutputError(f"{destination} already exists; use -o to name a folder that does not")
         temporary.mkdir()
         yield temporary
         temporary.rename(destination)

@@ -149,7 +149,8 @@ class Selection:
             first = min(round(start_s / axis.step), axis.extent - 1)
             last = max(first + 1, min(axis.extent, round(stop_s / axis.step)))
         else:
-            first = bisect_right(stamps.ticks, start_s / stamps.time_base) - 1
+            # half a tick of room both ways: a float cannot say exactly when a frame begins
+            first = min(bisect_right(stamps.ticks, start_s / stamps.time_base + Fraction(1, 2)), axis.extent) - 1
             last = max(first + 1, bisect_right(stamps.ticks, stop_s / stamps.time_base - Fraction(1, 2)))
             last = min(last, axis.extent)
         return ((first, last - first),)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from i2codec.errors import OutputError
-from i2codec.output import replacing
+from i2codec.output import replacing, replacing_folder
 
 
 def names(folder):
@@ -150,3 +150,70 @@ def test_a_killed_process_leaves_the_old_file(tmp_path):
     left = [name for name in names(tmp_path) if name != "photo.i2"]
     assert len(left) == 1
     assert Path(left[0]).suffix == ".part"
+
+
+def fill(folder, *files, then=lambda: None):
+    with replacing_folder(folder) as temporary:
+        for name in files:
+            (temporary / name).write_bytes(name.encode())
+        then()
+
+
+def test_a_folder_appears_when_it_is_whole(tmp_path):
+    folder = tmp_path / "frames"
+    with replacing_folder(folder) as temporary:
+        (temporary / "0001.png").write_bytes(b"picture")
+        assert names(tmp_path) == [temporary.name]
+        assert temporary.name.startswith(".frames.")
+        assert temporary.suffix == ".part"
+    assert names(tmp_path) == ["frames"]
+    assert (folder / "0001.png").read_bytes() == b"picture"
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, Path.touch])
+def test_what_exists_is_never_replaced_by_a_folder(tmp_path, make):
+    make(tmp_path / "frames")
+    with (
+        pytest.raises(OutputError, match="already exists; use -o to name a folder"),
+        replacing_folder(tmp_path / "frames"),
+    ):
+        pytest.fail("the block must not run")
+    assert names(tmp_path) == ["frames"]
+
+
+def test_a_folder_that_appeared_meanwhile_is_kept(tmp_path):
+    folder = tmp_path / "frames"
+
+    def appear():
+        folder.mkdir()
+        (folder / "theirs").write_bytes(b"")
+
+    with pytest.raises(OutputError, match="cannot be made"):
+        fill(folder, "ours", then=appear)
+    assert names(tmp_path) == ["frames"]
+    assert names(folder) == ["theirs"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KeyboardInterrupt(), ValueError(), OutputError("of the block"), FileNotFoundError(errno.ENOENT, "gone", "source")],
+)
+def test_a_failure_removes_the_folder_with_all_that_is_in_it(tmp_path, error):
+    with pytest.raises(type(error)) as caught:
+        fill(tmp_path / "frames", "0001.png", "0002.png", then=failing(error))
+    assert caught.value is error
+    assert names(tmp_path) == []
+
+
+def test_a_disk_that_is_full_of_frames_is_an_output_error(tmp_path):
+    with pytest.raises(OutputError, match="cannot be made: No space left"):
+        fill(tmp_path / "frames", "0001.png", then=failing(OSError(errno.ENOSPC, "No space left on device")))
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["missing/frames", "file/frames", "n" * 300])
+def test_folders_that_cannot_be_made(tmp_path, name):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OutputError, match="cannot be made"), replacing_folder(tmp_path / name):
+        pytest.fail("the block must not run")
+    assert names(tmp_path) == ["file"]

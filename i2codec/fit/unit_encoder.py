@@ -41,6 +41,7 @@ _RECOVERY = 0.6
 # More steps win back more, so the first attempt has most of them; the second only mends a miss.
 _ATTEMPT_SHARES = (0.7, 0.3)
 _LEAST_ROOM_DB = 0.1
+_PSNR_TOLERANCE_DB = 0.05
 _SEARCH_POINTS = 8192
 _CHECKED_POINTS = 8192
 _CHECK_TOLERANCE = 0.005
@@ -237,8 +238,9 @@ class UnitEncoder:
                 return search.for_distortion(floor * 10.0 ** (goal.max_loss_db / _RECOVERY / 10.0))
             case PsnrGoal():
                 # a fit that falls short is rounded finely; one with room to spare gives it up
-                room_db = max(_LEAST_ROOM_DB, (self._decibels(floor) - goal.psnr_db) / _RECOVERY)
-                return search.for_distortion(floor * 10.0 ** (room_db / 10.0))
+                allowed = self._largest_distortion(search)
+                lost_db = 0.0 if floor == 0.0 else 10.0 * math.log10(allowed / floor)
+                return search.for_distortion(allowed * 10.0 ** (lost_db * (1.0 / _RECOVERY - 1.0) / 10.0))
 
     def _correction(self, search: StepSearch, result: Trial) -> tuple[bool, float]:
         """Whether an attempt met the goal, and the factor on the steps for the next; 1 where none is needed."""
@@ -260,12 +262,9 @@ class UnitEncoder:
                 loss_db = psnr_db(search.float_distortion) - psnr_db(result.distortion)
                 return False, math.sqrt(0.7 * goal.max_loss_db / loss_db)
             case PsnrGoal():
-                wanted_db = min(goal.psnr_db, self._decibels(search.float_distortion) - 0.1) - 0.05
-                found_db = self._decibels(result.distortion)
-                # the rise over the fit's own error goes with the square of the steps
-                return found_db >= wanted_db, 1.0 if found_db >= wanted_db else max(
-                    0.5, 0.9 - 0.2 * (wanted_db - found_db)
-                )
+                short_db = self._decibels(self._largest_distortion(search)) - self._decibels(result.distortion)
+                met = short_db <= _PSNR_TOLERANCE_DB
+                return met, 1.0 if met else max(0.5, 0.9 - 0.2 * short_db)
 
     def _stored(self, fit: FieldFit, rounded: ImplicitField, steps: Mapping[str, float]) -> QuantisedNetwork:
         """Prove the contraction on the dequantised weights and measure K; lower c where K is too large."""

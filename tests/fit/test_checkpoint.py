@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,63 @@ def test_a_folder_that_went_away(tmp_path: Path) -> None:
     folder.rmdir()
     with pytest.raises(OutputError, match="cannot be written"):
         checkpoint.save("fit", 1)
+
+
+def test_parts_keep_stages_of_the_same_name_apart(tmp_path: Path) -> None:
+    whole = Checkpoint(tmp_path / "c", "print")
+    first, second = whole.part("signal 0").part("unit 1"), whole.part("signal 0").part("unit 10")
+    first.save("fit", 1)
+    second.save("fit", 10)
+    whole.save("fit", 0)
+    loaded = Checkpoint(tmp_path / "c", "print")
+    assert loaded.part("signal 0").part("unit 1").load("fit") == 1
+    assert loaded.part("signal 0").part("unit 10").load("fit") == 10
+    assert loaded.part("signal 0").load("unit 1/fit") == 1
+    assert loaded.load("fit") == 0
+    assert loaded.part("signal 1").part("unit 1").load("fit") is None
+
+
+def test_a_part_forgets_its_own_stages_only(tmp_path: Path) -> None:
+    whole = Checkpoint(tmp_path / "c", "print")
+    for name in ("unit 1", "unit 10"):
+        for stage in ("fit", "tune"):
+            whole.part(name).save(stage, name)
+    whole.part("unit 1").clear()
+    assert whole.part("unit 1").load("fit") is None
+    assert whole.part("unit 10").load("tune") == "unit 10"
+    assert Checkpoint(tmp_path / "c", "print").part("unit 1").load("fit") == "unit 1"  # nothing was saved since
+    whole.part("unit 1").save("packed", torch.arange(3))
+    loaded = Checkpoint(tmp_path / "c", "print")
+    assert loaded.part("unit 1").load("fit") is None
+    assert torch.equal(loaded.part("unit 1").load("packed"), torch.arange(3))
+
+
+def test_stages_are_dropped_by_the_beginning_of_their_name(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "c", "print")
+    stages = ("main/fit", "main/tune", "search", "search/main/fit")
+    for stage in stages:
+        checkpoint.save(stage, 1)
+    checkpoint.drop("main/")
+    assert [checkpoint.load(stage) for stage in stages] == [None, None, 1, 1]
+    checkpoint.drop("")
+    assert checkpoint.load("search") is None
+
+
+def test_a_part_is_due_when_the_whole_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Checkpoint(tmp_path / "c", "print")
+    assert not whole.part("unit 0").due
+    monkeypatch.setattr("i2codec.fit.checkpoint._INTERVAL_S", 0.0)
+    assert whole.part("unit 0").due
+    assert not Checkpoint().part("unit 0").due
+
+
+def test_parts_save_side_by_side(tmp_path: Path) -> None:
+    whole = Checkpoint(tmp_path / "c", "print")
+    with ThreadPoolExecutor(4) as pool:
+        for _ in pool.map(
+            lambda unit: whole.part(f"unit {unit}").save("fit", {"z": torch.full((100,), unit)}), range(24)
+        ):
+            pass
+    loaded = Checkpoint(tmp_path / "c", "print")
+    assert all(loaded.part(f"unit {unit}").load("fit")["z"].unique() == unit for unit in range(24))
+    assert [file.name for file in tmp_path.iterdir()] == ["c"]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from i2codec.fit.points import TrainingPoints
 from i2codec.signal.description import Axis, AxisName, ChannelRole, Kind, SampleFormat, SignalDescription
 from i2codec.signal.grid import grid_coordinates, half_extents, sample_centres
+from i2codec.signal.samples import PointSamples
 from i2codec.signal.signal import Signal
 
 _AXES = (AxisName.Z, AxisName.Y, AxisName.X)
@@ -68,3 +69,52 @@ def test_a_lattice_is_spread_evenly_or_whole() -> None:
     assert torch.equal(points.lattice_indices(100), torch.arange(100))
     assert torch.equal(points.lattice_indices(500), torch.arange(100))
     assert torch.equal(points.lattice_indices(4), torch.tensor([12, 37, 62, 87]))
+
+
+def _scattered(count: int = 50) -> tuple[PointSamples, SignalDescription]:
+    """Occupancy at points of a box of 4 × 10 × 20 cells, denser in one half."""
+    generator = np.random.default_rng(0)
+    axes = tuple(Axis(name, extent) for name, extent in zip(_AXES, (4, 10, 20), strict=True))
+    samples = PointSamples(
+        coordinates=generator.uniform(-0.2, 0.2, (count, 3)).astype(np.float32),
+        values=generator.integers(0, 2, (count, 1)).astype(np.float32),
+        weights=np.where(np.arange(count) % 2, 1.5, 0.5).astype(np.float32),
+    )
+    return samples, SignalDescription(Kind.SHAPE, axes, (ChannelRole.OCCUPANCY,), SampleFormat.UINT8)
+
+
+def test_scattered_samples_stay_where_they_are() -> None:
+    samples, description = _scattered()
+    points = TrainingPoints.of_samples(samples, description, device="cpu")
+    assert (points.count, points.extents, points.half_extents) == (50, (4, 10, 20), (0.2, 0.5, 1.0))
+    indices = torch.tensor([7, 0, 49])
+    np.testing.assert_array_equal(points.coordinates(indices), samples.coordinates[[7, 0, 49]])
+    np.testing.assert_array_equal(points.targets, samples.values)
+
+
+def test_a_shift_moves_scattered_samples_by_cells() -> None:
+    samples, description = _scattered()
+    points = TrainingPoints.of_samples(samples, description, device="cpu")
+    moved = points.coordinates(torch.arange(50), shift=(1.0, 0.5, -2.0))
+    expected = samples.coordinates + np.array([2 * 0.2 / 4, 0.5 * 2 * 0.5 / 10, -2 * 2 * 1.0 / 20])
+    np.testing.assert_allclose(moved, expected, atol=1e-6)
+    assert moved.dtype == torch.float32
+
+
+def test_weights_count_for_the_distortion_and_not_for_training() -> None:
+    samples, description = _scattered()
+    points = TrainingPoints.of_samples(samples, description, device="cpu")
+    indices = torch.arange(50)
+    output = torch.rand(50, 1, generator=torch.Generator().manual_seed(0))
+    squared = (output.numpy() - samples.values)[:, 0] ** 2
+    assert points.distortion(output, indices) == pytest.approx(np.mean(squared * samples.weights), rel=1e-5)
+    assert points.training_loss(output, indices) == pytest.approx(np.mean(squared), rel=1e-5)
+    some = torch.tensor([3, 8])  # the weights are those of the points that are asked for
+    expected = 0.5 * (1.5 * squared[3] + 0.5 * squared[8])
+    assert points.distortion(output[some], some) == pytest.approx(expected, rel=1e-5)
+
+
+def test_on_a_grid_both_are_the_same() -> None:
+    points = _points(5, 6)
+    output = torch.rand(30, 1, generator=torch.Generator().manual_seed(1))
+    assert points.distortion(output, torch.arange(30)) == points.training_loss(output, torch.arange(30))

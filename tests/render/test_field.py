@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -109,3 +111,86 @@ def test_render_is_that_of_the_file(make_stored):
     expected = render_signal(stored, extents=(20, 30), region=[(3, 10), (4, 8)], device="cpu")
     np.testing.assert_array_equal(found.samples, expected.samples)
     assert found.description == expected.description
+
+
+UNITS = pytest.mark.parametrize(("extents", "length"), [((230,), 50), ((11, 6, 8), 5)])
+
+
+def points_of_units(stored, count, seed=0):
+    """At least 1/1000 of the time axis away from where units meet, so that differences stay inside one."""
+    found = np.random.default_rng(seed).uniform(-1.0, 1.0, size=(count, len(stored.description.axes)))
+    starts = [
+        2.0 * stored.segments.bounds(unit)[0] / stored.segments.extent - 1.0 for unit in range(len(stored.networks))
+    ]
+    return found[np.abs(found[:, :1] - starts).min(axis=1) > 1e-3]
+
+
+@UNITS
+def test_derivatives_know_the_length_of_each_unit(make_units, extents, length):
+    stored = make_units(*extents, length=length)
+    field = Field(stored)
+    x, step = points_of_units(stored, 60), 1e-5
+    gradient, hessian = field.gradient(x), field.hessian(x)
+
+    def phi(x):
+        """In float64, by each unit's own module and coordinates."""
+        result = np.empty((len(x), len(stored.description.channels)))
+        for unit in range(stored.segments.count):
+            start, stop = stored.segments.bounds(unit)
+            place = 0.5 * (x[:, 0] + 1.0) * stored.segments.extent
+            inside = (start <= place) & (place < stop)
+            local = x[inside]
+            local[:, 0] = 2.0 * (place[inside] - start) / (stop - start) - 1.0
+            with torch.no_grad():
+                result[inside] = field.to_torch(unit=unit).double()(torch.from_numpy(local)).numpy()
+        return result
+
+    np.testing.assert_allclose(field(x), phi(x), atol=1e-5)
+    for axis in range(len(extents)):
+        along = step * np.eye(len(extents))[axis]
+        for function, derivative in ((phi, gradient), (field.gradient, hessian)):
+            expected = (function(x + along) - function(x - along)) / (2 * step)
+            np.testing.assert_allclose(derivative[..., axis], expected, rtol=1e-5, atol=1e-3)
+    assert np.abs(gradient).max() > 1.0
+    assert np.abs(hessian).max() > 1.0
+
+
+@UNITS
+@pytest.mark.parametrize("call", CALLS)
+def test_the_order_of_points_does_not_matter(make_units, extents, length, call):
+    stored = make_units(*extents, length=length)
+    x = points_of_units(stored, 40)
+    order = np.random.default_rng(1).permutation(len(x))
+    whole, shuffled = (getattr(Field(stored), call)(points) for points in (x, x[order]))
+    np.testing.assert_allclose(shuffled, whole[order], atol=1e-4)
+
+
+def test_points_outside_the_time_belong_to_the_nearest_unit(make_units):
+    stored = make_units(230, length=50)
+    field = Field(stored)
+    for unit, x, local in ((0, -1.2, -1.0 - 0.2 * 230 / 50), (4, 1.2, 1.0 + 0.2 * 230 / 30)):
+        expected = stored.networks[unit].dequantised().evaluate(np.array([[local]]))
+        np.testing.assert_allclose(field([[x]]), expected, atol=1e-5)
+
+
+def test_each_unit_is_a_torch_module(make_units):
+    stored = make_units(230, length=50)
+    x = np.linspace(-1.0, 1.0, 9)[:, None]
+    for unit, network in enumerate(stored.networks):
+        found = Field(stored).to_torch(unit=unit)(torch.from_numpy(x)).detach().numpy()
+        np.testing.assert_allclose(found, network.dequantised().evaluate(x), atol=1e-5)
+
+
+def test_states_of_units_of_different_widths_are_asked_for_one_by_one(make_units):
+    stored = make_units(20, length=10)
+    narrow = stored.networks[0]
+    architecture = replace(narrow.architecture, width=3)
+    integers = {name: np.zeros(shape, dtype=np.int64) for name, shape in architecture.tensor_shapes.items()}
+    stored = replace(
+        stored, networks=(replace(narrow, architecture=architecture, integers=integers), stored.networks[1])
+    )
+    field = Field(stored)
+    assert field([[-0.5], [0.5]]).shape == (2, 1)
+    assert [field.state([[x]]).shape for x in (-0.5, 0.5)] == [(1, 3), (1, 5)]
+    with pytest.raises(OptionError, match="units of different widths; ask for one unit"):
+        field.state([[-0.5], [0.5]])
