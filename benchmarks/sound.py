@@ -40,7 +40,8 @@ from i2codec.signal.metrics import psnr_db
 from i2codec.signal.signal import Signal
 
 RATES = (22050, 44100, 96000)
-_FINE = 2.0**-12  # quantisation step, relative to a tensor's largest value: the stored field is the fitted one
+_FINE = 2.0**-22  # quantisation step over a tensor's largest value, so that the stored field is the fitted one
+_LEAST_STEP = 2.0**-20
 
 
 @click.command(help=__doc__)
@@ -116,7 +117,7 @@ def excerpt(file: Path, *, start: float, duration: float) -> Signal:
 def as_stored(signal: Signal, field: torch.nn.Module) -> StoredSignal:
     """The fitted field on steps too fine to matter, so that the decoder's own path renders it."""
     arrays = to_arrays(dict(field.tensors.items()))
-    sizes = {name: storable_step(max(float(np.abs(array).max()), 1e-3) * _FINE) for name, array in arrays.items()}
+    sizes = {name: storable_step(max(float(np.abs(array).max()) * _FINE, _LEAST_STEP)) for name, array in arrays.items()}
     integers = {name: quantise(array, step=sizes[name]) for name, array in arrays.items()}
     network = QuantisedNetwork(field.architecture, integers, sizes, 0.0, 8, ColourTransform.NONE)
     scale = proved_state_scale(field.architecture, network.dequantised().tensors)

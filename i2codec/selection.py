@@ -19,6 +19,7 @@ _USES = {
     Kind.VIDEO: ("scale", "size", "region", "fps", "rate", "start", "duration"),  # the rate is its sound's
     Kind.SHAPE: ("scale", "resolution"),
 }
+LEAST_RATE = 0.01
 LARGEST_RATE = 768_000
 LARGEST_FPS = 1000
 LARGEST_RESOLUTION = 4096
@@ -73,8 +74,8 @@ class Selection:
         if self.size is not None and min(self.size) < 1:
             raise OptionError(f"size {self.size[0]}x{self.size[1]}; expected at least 1x1")
         for name, value, largest in (("rate", self.rate, LARGEST_RATE), ("fps", self.fps, LARGEST_FPS)):
-            if value is not None and not 0 < value <= largest:
-                raise OptionError(f"{name} {value}; expected more than 0, at most {largest} per second")
+            if value is not None and not LEAST_RATE <= value <= largest:
+                raise OptionError(f"{name} {value}; expected {LEAST_RATE} to {largest} per second")
         if self.start is not None and not 0 <= self.start < math.inf:
             raise OptionError(f"start {self.start} s; expected 0 or more")
         if self.duration is not None and not 0 < self.duration < math.inf:

@@ -1,7 +1,9 @@
-"""Pictures that tests share, and a small budget of threads for stable figures."""
+"""Pictures and sounds that tests share, and a small budget of threads for stable figures."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,8 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 from PIL import Image
+
+from i2codec.payload.file import read_file, write_file
 
 # The same examples every time, on machines of any speed.
 settings.register_profile("i2codec", deadline=None, derandomize=True)
@@ -28,3 +32,34 @@ def crop(photo_path: Path) -> NDArray[np.uint8]:
     """``[64, 96, 3]`` of the photo, at a quarter of its size: edges, shading and texture."""
     with Image.open(photo_path) as photo:
         return np.asarray(photo.convert("RGB").reduce(4))
+
+
+def _zeroed(data: bytes) -> bytes:
+    signals = [
+        replace(
+            stored,
+            networks=[
+                replace(network, integers={name: np.zeros_like(part) for name, part in network.integers.items()})
+                for network in stored.networks
+            ],
+        )
+        for stored in read_file(data)
+    ]
+    return write_file(signals)
+
+
+@pytest.fixture(scope="session")
+def zeroed() -> Callable[[bytes], bytes]:
+    """An ``.i2`` file with all parameters 0: what no test of quality may take for a decoded one."""
+    return _zeroed
+
+
+def _tones(count: int, *, rate: int = 8000, pitches_hz: tuple[float, float] = (110.0, 165.0)) -> NDArray[np.float64]:
+    time = np.arange(count) / rate
+    return 0.5 * np.sin(2 * np.pi * pitches_hz[0] * time) + 0.3 * np.sin(2 * np.pi * pitches_hz[1] * time + 1.0)
+
+
+@pytest.fixture(scope="session")
+def tones() -> Callable[..., NDArray[np.float64]]:
+    """A sound of two tones ``[count]`` in −1..1."""
+    return _tones

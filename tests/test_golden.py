@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 import i2codec
 from i2codec.payload.file import read_file, write_file
 from i2codec.signal.signal import MetadataKey
+from i2codec.signal.timestamps import TimeStamps
 
 _FOLDER = Path(__file__).parent / "golden"
-_NAMES = ["photo_v1", "transparent_v1", "heights_v1"]
+_NAMES = ["photo_v1", "transparent_v1", "heights_v1", "sound_v1", "video_v1", "shape_v1"]
 _LARGEST_MEMORY = 512 * 2**20
 
 
@@ -40,6 +42,25 @@ def test_metadata_is_there() -> None:
         MetadataKey.ICC_PROFILE: bytes(range(200)),
         MetadataKey.EXIF: b"MM\x00*\x00\x00\x00\x08\x00\x00",
     }
+
+
+def test_a_sound_of_two_segments_is_there() -> None:
+    values = i2codec.info(_bytes("sound_v1"))
+    assert (values["units"], values["shape"], values["rate_hz"]) == (2, [9000, 1], 8000.0)
+    assert i2codec.decode(_bytes("sound_v1")).metadata == {MetadataKey.TAGS: b'{"title":"Two tones"}'}
+
+
+def test_a_video_has_its_time_stamps_and_sound() -> None:
+    expected = np.load(_FOLDER / "video_v1_sound.npy")
+    track = i2codec.decode(_bytes("video_v1"), signal=1, device="cpu")
+    assert expected.std() > 0.1
+    assert np.abs(track.samples - expected).max() < 0.5 / 255
+    assert i2codec.decode(_bytes("video_v1")).timestamps == TimeStamps(Fraction(1, 20), (0, 1, 3, 4, 7))
+
+
+def test_a_shape_has_its_place() -> None:
+    affine = i2codec.decode(_bytes("shape_v1")).description.affine
+    assert affine == (10.0, 0.0, 0.0, 5.0, 0.0, 10.0, 0.0, -2.0, 0.0, 0.0, 10.0, 0.5)
 
 
 @pytest.mark.parametrize("name", _NAMES)

@@ -15,6 +15,8 @@ from i2codec.signal.description import Kind
 _PREFIX_BYTES = 4096
 _PHOTO_STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM", b"\x93NUMPY")
 _SOUND_STARTS = (b"fLaC", b"ID3", b"riff\x2e\x91\xcf\x11")  # the last is Sony's 64-bit WAV
+_OWN_START, _RAW_VIDEO_START = b"\x89I2C", b"YUV4MPEG2 "
+_FIRST_PRINTABLE = 9  # the tab; containers have smaller bytes among their first ones
 _RIFF_KINDS = {b"WEBP": Kind.PHOTO, b"WAVE": Kind.SOUND, b"AVI ": Kind.VIDEO}
 _PHOTO_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1")
 
@@ -22,13 +24,13 @@ _PHOTO_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1")
 def kind_of(source: Path | bytes) -> Kind:
     """The kind of media in a file or in the bytes of one.
 
-    A GIF of several pictures is a video. What nothing else claims counts as a video, since there are
-    containers of many kinds; its reader has the last word.
+    A GIF of several pictures is a video. Bytes that nothing else claims count as a video, since there
+    are containers of many kinds; its reader has the last word.
 
     Raises
     ------
     InputError
-        If the file is missing, cannot be read, or is empty.
+        If the file is missing, cannot be read, is empty, text, or an ``.i2`` file.
     """
     name = "standard input" if isinstance(source, bytes) else str(source)
     prefix = _prefix(source, name=name)
@@ -47,7 +49,12 @@ def kind_of(source: Path | bytes) -> Kind:
     if is_aiff or is_mpeg_sound or prefix.startswith(_SOUND_STARTS):
         return Kind.SOUND
     data = source if isinstance(source, bytes) else prefix
-    return Kind.SHAPE if shape_container(data) is not None or _is_named_stl(source) else Kind.VIDEO
+    if shape_container(data) is not None or _is_named_stl(source):
+        return Kind.SHAPE
+    if prefix.startswith(_OWN_START) or (min(prefix) >= _FIRST_PRINTABLE and not prefix.startswith(_RAW_VIDEO_START)):
+        found = "an .i2 file: decode it first" if prefix.startswith(_OWN_START) else "text: check the file"
+        raise InputError(f"{name} is not a photo, sound, video or 3D shape, but {found}")
+    return Kind.VIDEO
 
 
 def _prefix(source: Path | bytes, *, name: str) -> bytes:

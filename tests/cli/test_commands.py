@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from PIL import Image
@@ -16,6 +17,7 @@ from PIL import Image
 from i2codec.cli.main import main
 
 Run = Callable[..., Result]
+_GOLDEN = Path(__file__).parents[1] / "golden"
 _QUICK = ("--preset", "draft", "--steps", "60", "--width", "16", "--device", "cpu")
 
 
@@ -98,6 +100,26 @@ def test_standard_streams(run: Run, photo: Path, packed: bytes) -> None:
     with Image.open(io.BytesIO(decoded.stdout_bytes)) as picture:
         assert (picture.format, picture.size) == ("PNG", (96, 64))
     assert json.loads(run("info", "-", "--json", stdin=packed).stdout)["width"] == 16
+
+
+@pytest.mark.parametrize(("kind", "name"), [("sound", "a.wav"), ("video", "a.mp4"), ("shape", "a.obj")])
+def test_the_default_output_follows_the_kind(run: Run, kind: str, name: str) -> None:
+    Path("a.i2").write_bytes((_GOLDEN / f"{kind}_v1.i2").read_bytes())
+    result = run("decode", "a.i2")
+    assert (result.exit_code, result.output) == (0, "")
+    assert sorted(path.name for path in Path().iterdir()) == sorted(["a.i2", name])
+    assert "--force" in _fails(run("decode", "a.i2"))
+
+
+def test_standard_streams_carry_a_sound(run: Run) -> None:
+    packed = (_GOLDEN / "sound_v1.i2").read_bytes()
+    decoded = run("decode", "-", "--start", "0.5", stdin=packed)
+    assert decoded.exit_code == 0
+    samples, rate = soundfile.read(io.BytesIO(decoded.stdout_bytes), dtype="int16")
+    assert (len(samples), rate) == (5000, 8000)
+    again = run("encode", "-", *_QUICK, stdin=decoded.stdout_bytes)
+    assert json.loads(run("info", "-", "--json", stdin=again.stdout_bytes).stdout)["shape"] == [5000, 1]
+    assert list(Path().iterdir()) == []
 
 
 def test_info(run: Run, packed: bytes) -> None:

@@ -51,7 +51,8 @@ def test_an_interrupt_leaves_nothing_and_says_so(tmp_path: Path, photo_path: Pat
     time.sleep(1.0)
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    # CPython ends `python -m` by the signal itself where the interrupt met an import; shells call both 130
+    assert process.returncode in (130, -signal.SIGINT)
     assert output == b""
     assert errors.decode().strip() == "i2codec: interrupted; nothing was written"
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Make the golden files of the current version: a deliberate act, once per format version.
+"""Make the golden files of the current version that are not there yet: a deliberate act, once per format version.
 
     python tests/golden/make.py
 
@@ -7,37 +7,126 @@ Files of released versions are never made again; tests decode them forever.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 from PIL import Image
 
 import i2codec
 from i2codec.media.image import photo_from_array
-from i2codec.signal.signal import MetadataKey
+from i2codec.options import EncodeKeywords
+from i2codec.payload.file import read_file, write_file
+from i2codec.signal.description import (
+    Axis,
+    AxisName,
+    ChannelRole,
+    Kind,
+    SampleFormat,
+    SignalDescription,
+    SourceContainer,
+)
+from i2codec.signal.signal import MetadataKey, Signal
+from i2codec.signal.timestamps import TimeStamps
 
 HERE = Path(__file__).parent
 
 
-def main() -> None:
+def encoded(source: Signal | np.ndarray, **options: Unpack[EncodeKeywords]) -> bytes:
+    return i2codec.encode(source, preset="draft", steps=150, device="cpu", **options)
+
+
+def crop() -> np.ndarray:
     with Image.open(HERE.parent / "data" / "coffee.png") as photo:
-        crop = np.asarray(photo.convert("RGB").reduce(8))
-    alpha = np.zeros((*crop.shape[:2], 1), dtype=np.uint8)
+        return np.asarray(photo.convert("RGB").reduce(8))
+
+
+def transparent() -> Signal:
+    colour = crop()
+    alpha = np.zeros((*colour.shape[:2], 1), dtype=np.uint8)
     alpha[8:24, 12:36] = 255
-    transparent = photo_from_array(
-        np.concatenate([crop, alpha], axis=-1),
+    return photo_from_array(
+        np.concatenate([colour, alpha], axis=-1),
         metadata={MetadataKey.ICC_PROFILE: bytes(range(200)), MetadataKey.EXIF: b"MM\x00*\x00\x00\x00\x08\x00\x00"},
     )
-    heights = np.linspace(-3.0, 8000.0, 30 * 20, dtype=np.float32).reshape(30, 20)
-    cases = {
-        "photo_v1": (crop, {"filter": "siren", "width": 16}),
-        "transparent_v1": (transparent, {"filter": "fourier", "width": 10}),
-        "heights_v1": (heights, {"filter": "gabor", "width": 6}),
-    }
-    for name, (source, options) in cases.items():
-        data = i2codec.encode(source, preset="draft", steps=150, device="cpu", **options)
+
+
+def heights() -> np.ndarray:
+    return np.linspace(-3.0, 8000.0, 30 * 20, dtype=np.float32).reshape(30, 20)
+
+
+def sound(count: int, *, channels: int, rate: int = 8000) -> Signal:
+    """A tone of its own in each channel, slow enough for a few parameters; louder towards the end."""
+    time = np.arange(count)[:, None] / rate
+    samples = np.linspace(0.4, 0.8, count)[:, None] * np.sin(2 * np.pi * 6.0 * (1 + np.arange(channels)) * time)
+    description = SignalDescription(
+        Kind.SOUND,
+        (Axis(AxisName.TIME, count, Fraction(1, rate)),),
+        (ChannelRole.SOUND,) * channels,
+        SampleFormat.INT16,
+        source=SourceContainer.WAV,
+    )
+    return Signal(description, samples.astype(np.float32), {MetadataKey.TAGS: b'{"title":"Two tones"}'})
+
+
+def film() -> Signal:
+    """Four frames of a bright square on its way, shown for 1, 2, 1 and 3 twentieths of a second."""
+    samples = np.full((4, 12, 16, 3), 0.2, np.float32)
+    for index in range(4):
+        samples[index, 3:9, 3 * index : 3 * index + 6] = (1.0, 0.9, 0.6)
+    description = SignalDescription(
+        Kind.VIDEO,
+        (Axis(AxisName.TIME, 4, Fraction(7, 80)), Axis(AxisName.Y, 12), Axis(AxisName.X, 16)),
+        (ChannelRole.RED, ChannelRole.GREEN, ChannelRole.BLUE),
+        SampleFormat.UINT8,
+        source=SourceContainer.MATROSKA,
+    )
+    return Signal(description, samples, timestamps=TimeStamps(Fraction(1, 20), (0, 1, 3, 4, 7)))
+
+
+def torus() -> Signal:
+    """The occupancy of a torus of radii 0.62 and 0.3, in units of a tenth and moved."""
+    axes = (Axis(AxisName.Z, 10), Axis(AxisName.Y, 24), Axis(AxisName.X, 24))
+    z, y, x = np.meshgrid(*(((2 * np.arange(axis.extent) + 1) - axis.extent) / 24 for axis in axes), indexing="ij")
+    inside = (np.hypot(x, y) - 0.62) ** 2 + z**2 < 0.3**2
+    description = SignalDescription(
+        Kind.SHAPE,
+        axes,
+        (ChannelRole.OCCUPANCY,),
+        SampleFormat.FLOAT32,
+        source=SourceContainer.OBJ,
+        affine=(10.0, 0.0, 0.0, 5.0, 0.0, 10.0, 0.0, -2.0, 0.0, 0.0, 10.0, 0.5),
+    )
+    return Signal(description, inside[..., None].astype(np.float32))
+
+
+def film_with_sound() -> bytes:
+    pictures = read_file(encoded(film(), width=10))
+    track = read_file(encoded(sound(2800, channels=2), width=6))
+    return write_file([*pictures, *track])
+
+
+CASES: dict[str, Callable[[], bytes]] = {
+    "photo_v1": lambda: encoded(crop(), filter="siren", width=16),
+    "transparent_v1": lambda: encoded(transparent(), filter="fourier", width=10),
+    "heights_v1": lambda: encoded(heights(), filter="gabor", width=6),
+    "sound_v1": lambda: encoded(sound(9000, channels=1), width=6),  # two segments
+    "video_v1": film_with_sound,
+    "shape_v1": lambda: encoded(torus(), width=12),
+}
+
+
+def main() -> None:
+    for name, make in CASES.items():
+        if (HERE / f"{name}.i2").exists():
+            continue
+        data = make()
         (HERE / f"{name}.i2").write_bytes(data)
         np.save(HERE / f"{name}.npy", i2codec.decode(data, device="cpu").samples)
+        if len(read_file(data)) > 1:
+            np.save(HERE / f"{name}_sound.npy", i2codec.decode(data, signal=1, device="cpu").samples)
 
 
 if __name__ == "__main__":

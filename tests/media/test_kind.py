@@ -117,8 +117,17 @@ def test_a_wrong_name_does_not_matter(name: str, tmp_path: Path) -> None:
 
 
 def test_what_nothing_claims_is_left_to_the_reader_of_videos() -> None:
-    assert kind_of(b"no media at all") is Kind.VIDEO
+    assert kind_of(b"no media\0at all") is Kind.VIDEO
     assert kind_of(bytes(2)) is Kind.VIDEO
+    assert kind_of(b"YUV4MPEG2 W4 H4 F25:1\nFRAME\n" + b"\x80" * 24) is Kind.VIDEO
+
+
+@pytest.mark.parametrize(
+    ("data", "message"), [(b"no media at all", "but text"), (b"\x89I2C\r\n\x1a\n\1\0", "an .i2 file: decode it first")]
+)
+def test_what_is_no_media_is_refused(data: bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        kind_of(data)
 
 
 def test_a_damaged_animation_is_left_to_the_reader_of_photos() -> None:
