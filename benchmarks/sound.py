@@ -117,7 +117,8 @@ def excerpt(file: Path, *, start: float, duration: float) -> Signal:
 def as_stored(signal: Signal, field: torch.nn.Module) -> StoredSignal:
     """The fitted field on steps too fine to matter, so that the decoder's own path renders it."""
     arrays = to_arrays(dict(field.tensors.items()))
-    sizes = {name: storable_step(max(float(np.abs(array).max()) * _FINE, _LEAST_STEP)) for name, array in arrays.items()}
+    largest = {name: float(np.abs(array).max()) for name, array in arrays.items()}
+    sizes = {name: storable_step(max(value * _FINE, _LEAST_STEP)) for name, value in largest.items()}
     integers = {name: quantise(array, step=sizes[name]) for name, array in arrays.items()}
     network = QuantisedNetwork(field.architecture, integers, sizes, 0.0, 8, ColourTransform.NONE)
     scale = proved_state_scale(field.architecture, network.dequantised().tensors)

@@ -18,7 +18,7 @@ from i2codec.container.limits import DEFAULT_LIMITS, Limits
 from i2codec.container.section import SECTION
 from i2codec.devices import choose_device
 from i2codec.errors import FitError, InputError, OptionError, OutputError
-from i2codec.fit.goals import Goal, PsnrGoal, SizeGoal
+from i2codec.fit.goals import DEFAULT_SNR_DB, Goal, PsnrGoal, SizeGoal
 from i2codec.fit.progress import ProgressCallback, Reporter
 from i2codec.notices import DamagedSourceWarning, LeftOutWarning, TargetMissedWarning
 from i2codec.options import EncodeKeywords, EncodeOptions, options_from
@@ -284,7 +284,10 @@ def _encoded(source: Encodable, options: EncodeOptions, progress: ProgressCallba
     asked = options.goal(
         point_count=stored[0].description.point_count, is_sound=stored[0].description.kind is Kind.SOUND
     )
-    _warn_if_missed(asked, size_bytes=len(data), found_db=encoders[0].decibels)
+    found_db = encoders[0].decibels
+    if options.target_psnr is None:  # the default of a sound is a floor
+        found_db = min(found_db, DEFAULT_SNR_DB)
+    _warn_if_missed(asked, size_bytes=len(data), found_db=found_db)
     checkpoint.remove()
     return data
 

@@ -27,7 +27,7 @@ class EncodeOptions:
 
     At most one of ``lmbda``, ``quality`` and the targets may be given. Without any, the file
     is the smallest within 0.3 dB of the fit at the default width, and a sound the smallest of
-    26 dB signal-to-noise ratio.
+    25.5 dB signal-to-noise ratio.
 
     Parameters
     ----------

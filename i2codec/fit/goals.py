@@ -52,8 +52,8 @@ class PsnrGoal:
 
 Goal = LossGoal | PriceGoal | SizeGoal | PsnrGoal
 
-DEFAULT_SNR_DB = 26.0
-"""What a sound is fitted to where nothing is asked: a decibel over what is promised."""
+DEFAULT_SNR_DB = 25.5
+"""What a sound is fitted to where nothing is asked: half a decibel over what is promised."""
 
 
 def lmbda_of_quality(quality: int) -> float:

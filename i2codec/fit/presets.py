@@ -105,7 +105,7 @@ class Preset:
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("draft", steps=400, segment_steps=240, largest_width=96),
+        Preset("draft", steps=400, segment_steps=220, largest_width=96),
         Preset("fast", steps=1500),
         Preset("medium", steps=6000, segment_steps=1500, largest_width=192),
         Preset("slow", steps=24000, segment_steps=6000, batch_points=16384, largest_width=256),

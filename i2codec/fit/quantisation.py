@@ -30,7 +30,7 @@ Arrays = Mapping[str, NDArray[np.float32]]
 _PROBE = 1.0 / 32.0  # of a tensor's root mean square: small enough for the quadratic model
 _REFINEMENT = 2.0**0.25
 _REFINEMENT_PASSES = 2
-_BISECTIONS = 14
+_BISECTIONS = 10
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class StepSearch:
         ``finest`` returns the last trial that may coarsen, otherwise the first that may not.
         """
         low, high = -200.0, 20.0  # log2 of the price
-        for _ in range(_BISECTIONS + 6):
+        for _ in range(_BISECTIONS + 2):
             middle = 0.5 * (low + high)
             if may_coarsen(self._filled(2.0**middle)):
                 low = middle

@@ -23,10 +23,12 @@ PRICE_FIT_SHARE = 1.0 - 4 * _SHORT_SHARE
 """Part of the effort that is left for the final fit after a search for a price."""
 # Quantisation takes about this from the fit; a doubling of parameters adds about that.
 _QUANTISATION_LOSS_DB = 0.4
-_TYPICAL_SLOPE_DB = 3.0
-_SPARE_DB = 5.0  # over the goal: coarser steps make use of it
-_PARAMETERS_PER_WAVE = 3.5  # measured on sound: 1.8 for speech after 250 steps, 4 for a cello (docs/fitting.md)
-_PSNR_FITS = 3
+_TYPICAL_SLOPE_DB = 2.0
+_SPARE_DB = 7.0  # over the goal that coarser steps make use of; twice the parameters are worth as much
+_AIM_DB = 1.5  # over the goal, so that a corrected width is seldom short again
+_PARAMETERS_PER_WAVE = 4.0  # measured on sound: 1.8 for speech after 250 steps, 4 for a cello (docs/fitting.md)
+_PSNR_FITS = 2
+_MOST_DOUBLINGS = 2.0
 
 
 def default_width(architecture: Architecture, fit: FieldFit, goal: LossGoal | SizeGoal) -> int:
@@ -83,39 +85,35 @@ def _moved(width: int, factor: float) -> int:
 
 
 def fitted_for_psnr(architecture: Architecture, fit: FieldFit, goal: PsnrGoal, *, share: float) -> ImplicitField:
-    """A fit that reaches the goal, if one of three does: each is as wide as the ones before let expect.
+    """A fit that reaches the goal, if one of two does: the second is as wide as the first lets expect.
 
-    Each takes ``share`` of the effort, of a time a third of that; the first that is in reach of the
+    Each takes ``share`` of the effort, of a time half of that; a first one that is in reach of the
     goal and not far above it is the last.
     """
     share /= _PSNR_FITS if fit.effort.seconds is not None else 1
     wanted_db = goal.psnr_db + _QUANTISATION_LOSS_DB
-    slope = _TYPICAL_SLOPE_DB
     distortion = fit.reference_power * math.pow(10.0, -0.1 * wanted_db)
     waves = fit.spectrum.waves_for(distortion)
     width = _width_for_bits(architecture, _BITS_PER_PARAMETER * _PARAMETERS_PER_WAVE * waves)
-    best: tuple[bool, float, ImplicitField] | None = None
-    tried: list[tuple[float, float]] = []  # doublings of parameters, dB
-    for attempt in range(_PSNR_FITS):
-        candidate = replace(architecture, width=min(width, _LARGEST))
-        field = fit.start(candidate)
-        fit.fit(field, stage=f"psnr {attempt}, width {candidate.width}", share=share)
-        found_db = psnr_db(StepSearch(field, fit.points).float_distortion / fit.reference_power)
-        met = found_db >= wanted_db
-        if best is None or (met, -candidate.width if met else found_db) > best[:2]:
-            best = met, -candidate.width if met else found_db, field
-        tried.append((math.log2(candidate.parameter_count), found_db))
-        if met and (found_db <= wanted_db + _SPARE_DB or candidate.width == _SMALLEST):
-            break
-        if len(tried) > 1 and tried[-1][0] != tried[-2][0]:
-            measured = (tried[-1][1] - tried[-2][1]) / (tried[-1][0] - tried[-2][0])
-            slope = min(2.0 * _TYPICAL_SLOPE_DB, max(0.5 * _TYPICAL_SLOPE_DB, measured))
-        doublings = (wanted_db + 0.5 * _SPARE_DB - found_db) / slope
-        width = _with_parameters(candidate, 2.0 ** min(max(doublings, -2.0), 2.0)).width
-        if width == candidate.width:
-            break
-    assert best is not None  # there was an attempt
-    return best[2]
+    first = replace(architecture, width=min(width, _LARGEST))
+    field, found_db = _psnr_fit(first, fit, share=share)
+    if wanted_db <= found_db <= wanted_db + _SPARE_DB or (found_db > wanted_db and first.width == _SMALLEST):
+        return field
+    doublings = (wanted_db + _AIM_DB - found_db) / _TYPICAL_SLOPE_DB
+    second = _with_parameters(first, 2.0 ** min(max(doublings, -_MOST_DOUBLINGS), _MOST_DOUBLINGS))
+    if second.width == first.width:
+        return field
+    other, other_db = _psnr_fit(second, fit, share=share)
+    if min(found_db, other_db) >= wanted_db:  # the narrower one
+        return field if first.width < second.width else other
+    return field if found_db > other_db else other
+
+
+def _psnr_fit(architecture: Architecture, fit: FieldFit, *, share: float) -> tuple[ImplicitField, float]:
+    """A fit and its decibels."""
+    field = fit.start(architecture)
+    fit.fit(field, stage=f"psnr/width {architecture.width}", share=share)
+    return field, psnr_db(StepSearch(field, fit.points).float_distortion / fit.reference_power)
 
 
 def _with_parameters(architecture: Architecture, factor: float) -> Architecture:

@@ -45,7 +45,7 @@ class _Fit:
         return SimpleNamespace(architecture=architecture, distortion=distortion)
 
     def fit(self, field: Any, *, stage: str, share: float) -> None:
-        assert stage == f"psnr {len(self.tried)}, width {field.architecture.width}"
+        assert stage == f"psnr/width {field.architecture.width}"
         self.tried.append(field.architecture.width)
         self.shares.append(share)
 
@@ -61,7 +61,7 @@ def _width(fit: _Fit, *, share: float = 0.75) -> int:
     return found
 
 
-@pytest.mark.parametrize("above_db", [0.0, 2.0, 5.0])
+@pytest.mark.parametrize("above_db", [0.0, 2.0, 7.0])
 def test_the_first_that_is_in_reach_is_the_last(above_db: float) -> None:
     fit = _Fit(lambda width: _WANTED_DB + above_db + 1e-6 * (1 if above_db == 0.0 else -1))
     assert _width(fit) == fit.tried[0]
@@ -74,7 +74,7 @@ def test_the_first_width_follows_the_waves_that_are_needed() -> None:
     for waves in (20, 100, 1000):
         fit = _Fit(lambda width: _WANTED_DB + 1.0, waves=waves)
         architecture = Architecture(Filter.SIREN, _width(fit), 1, 1, 1)
-        assert architecture.parameter_count <= 3.5 * waves < 1.5 * architecture.parameter_count
+        assert architecture.parameter_count <= 4.0 * waves < 1.5 * architecture.parameter_count
         tried.append(architecture.width)
     assert tried == sorted(tried)
 
@@ -87,36 +87,35 @@ def test_decibels_are_counted_against_the_power() -> None:
 
 
 def test_a_fit_that_falls_short_is_followed_by_a_wider_one() -> None:
-    fit = _Fit(lambda width: 24.0 + 0.4 * width)
-    assert fit.reached_db(14) < _WANTED_DB
-    width = _width(_Fit(fit.reached_db, waves=60, tried=fit.tried))
+    fit = _Fit(lambda width: 24.0 + 0.4 * width, waves=50)
+    width = _width(fit)
+    assert len(fit.tried) == 2
     assert width == fit.tried[-1] > fit.tried[0]
     assert fit.reached_db(width) >= _WANTED_DB > fit.reached_db(fit.tried[0])
 
 
-def test_the_widest_of_three_that_all_fall_short_is_kept() -> None:
+def test_the_better_of_two_that_fall_short_is_kept() -> None:
     fit = _Fit(lambda width: 5.0 + 0.05 * width)
     assert _width(fit) == max(fit.tried)
-    assert len(fit.tried) == 3
+    assert len(fit.tried) == 2
     assert fit.tried == sorted(fit.tried)
 
 
 def test_the_best_is_kept_where_a_wider_one_does_worse() -> None:
     fit = _Fit(lambda width: 25.0 if len(fit.tried) == 0 else 20.0)
     assert _width(fit) == fit.tried[0]
-    assert len(fit.tried) == 3
+    assert len(fit.tried) == 2
 
 
 def test_the_narrowest_that_is_in_reach_is_kept() -> None:
-    fit = _Fit(lambda width: 37.0 + 0.2 * width, waves=400)
+    fit = _Fit(lambda width: 35.0 + 0.2 * width, waves=400)
     assert _width(fit) == min(fit.tried) < fit.tried[0]
     assert fit.reached_db(min(fit.tried)) >= _WANTED_DB
 
 
 def test_one_that_turns_out_too_narrow_is_not_kept() -> None:
     fit = _Fit(lambda width: 45.0 if width >= 30 else 20.0, waves=400)
-    assert _width(fit) == min(width for width in fit.tried if width >= 30)
-    assert min(fit.tried) < 30
+    assert _width(fit) == fit.tried[0] >= 30 > fit.tried[1]
 
 
 @pytest.mark.parametrize(("reached_db", "waves", "expected"), [(90.0, 0, 4), (1.0, 10**9, 512)])
@@ -134,4 +133,4 @@ def test_a_perfect_fit_of_silence_is_enough() -> None:
 def test_a_time_is_shared_out() -> None:
     fit = _Fit(lambda width: 5.0 + 0.05 * width, seconds=60.0)
     _width(fit)
-    assert fit.shares == [pytest.approx(0.25)] * 3
+    assert fit.shares == [pytest.approx(0.375)] * 2
