@@ -2,7 +2,6 @@
 
 from i2codec.media.shape_domain import GRID_CELLS, describe_shape
 from i2codec.media.shape_formats import (
-    DEFAULT_SHAPE_EXTENSION,
     SHAPE_EXTENSIONS,
     check_shape_output,
     shape_container,
@@ -16,7 +15,6 @@ from i2codec.media.shape_surface import surface
 from i2codec.media.shape_write import write_shape
 
 __all__ = [
-    "DEFAULT_SHAPE_EXTENSION",
     "GRID_CELLS",
     "MAX_FACES",
     "SHAPE_EXTENSIONS",

@@ -15,7 +15,6 @@ SHAPE_EXTENSIONS = {
 }
 """Extensions of mesh files, for input and output alike."""
 
-DEFAULT_SHAPE_EXTENSION = ".obj"
 
 SHAPE_FORMATS = "OBJ, PLY, STL or GLB"
 

@@ -1,7 +1,6 @@
 """Sounds in and out: the public face of the ``sound_*`` modules."""
 
 from i2codec.media.sound_formats import (
-    DEFAULT_SOUND_EXTENSION,
     MAX_SOUND_CHANNELS,
     MAX_SOUND_RATE,
     SOUND_EXTENSIONS,
@@ -12,7 +11,6 @@ from i2codec.media.sound_read import SoundReader, open_sound
 from i2codec.media.sound_write import SoundWriter
 
 __all__ = [
-    "DEFAULT_SOUND_EXTENSION",
     "MAX_SOUND_CHANNELS",
     "MAX_SOUND_RATE",
     "SOUND_EXTENSIONS",

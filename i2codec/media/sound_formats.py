@@ -13,7 +13,6 @@ from i2codec.signal.description import SampleFormat, SignalDescription, SourceCo
 MAX_SOUND_CHANNELS = 8
 MAX_SOUND_RATE = 10_000_000  # Hz; above any sound card and most digitisers of ultrasound
 
-DEFAULT_SOUND_EXTENSION = ".wav"
 
 INPUT_FORMATS = "WAV, FLAC, OGG (Vorbis or Opus), MP3 or AIFF"
 

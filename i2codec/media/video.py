@@ -2,7 +2,6 @@
 
 from i2codec.media.video_folder import FrameFolder
 from i2codec.media.video_formats import (
-    DEFAULT_VIDEO_EXTENSION,
     FRAME_FOLDER,
     VIDEO_EXTENSIONS,
     check_video_output,
@@ -13,7 +12,6 @@ from i2codec.media.video_sound_read import VideoSoundReader, open_video_sound
 from i2codec.media.video_write import VideoWriter
 
 __all__ = [
-    "DEFAULT_VIDEO_EXTENSION",
     "FRAME_FOLDER",
     "VIDEO_EXTENSIONS",
     "FrameFolder",

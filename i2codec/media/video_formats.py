@@ -9,7 +9,6 @@ from i2codec.errors import InputError, OutputError
 from i2codec.media.image_formats import MAX_PIXELS
 from i2codec.signal.description import ChannelRole, Kind, SignalDescription
 
-DEFAULT_VIDEO_EXTENSION = ".mp4"
 FRAME_FOLDER = ""  # a destination without extension is a folder of PNG files
 
 INPUT_FORMATS = "a video such as MP4, MKV, WebM, MOV, AVI or GIF"

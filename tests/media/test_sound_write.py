@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 
 from i2codec.errors import OutputError
 from i2codec.media.sound import (
-    DEFAULT_SOUND_EXTENSION,
     SOUND_EXTENSIONS,
     SOUND_INPUT_EXTENSIONS,
     SoundWriter,
@@ -371,7 +370,6 @@ def test_interruption_comes_through() -> None:
 
 
 def test_extensions() -> None:
-    assert DEFAULT_SOUND_EXTENSION in SOUND_EXTENSIONS
     assert set(SOUND_EXTENSIONS) <= SOUND_INPUT_EXTENSIONS
 
 
