@@ -106,12 +106,12 @@ class PhaseRun:
 
     def __post_init__(self) -> None:
         base = self.preset.learning_rate / math.sqrt(self.field.architecture.width)
-        groups = [
-            {"params": [tensor], "rate": base * _RATE_FACTORS.get(name.partition("_")[0], 1.0)}
-            for name, tensor in self.field.tensors.items()
-            if self.quantisation_steps is not None or name not in ("W", "b")
-        ]
-        self._optimiser = torch.optim.Adam(groups, lr=base, betas=_ADAM_BETAS)
+        members: dict[float, list[Tensor]] = {}
+        for name, tensor in self.field.tensors.items():
+            if self.quantisation_steps is not None or name not in ("W", "b"):
+                members.setdefault(_RATE_FACTORS.get(name.partition("_")[0], 1.0), []).append(tensor)
+        groups = [{"params": tensors, "rate": base * factor} for factor, tensors in members.items()]
+        self._optimiser = torch.optim.Adam(groups, lr=base, betas=_ADAM_BETAS, fused=True)
         self._model = TrainingStep(self.field, Phantom(terms=self.preset.gradient_terms))
         self._whole_batch = self.points.count <= self.preset.batch_points
         self._rounding = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +11,10 @@ from typing import TypeVar
 import torch
 
 Result = TypeVar("Result")
+
+# A thread that comes back from torch waits this long for Python's lock, by default 5 ms: more than
+# a whole optimiser step of a small network (docs/fitting.md).
+_SWITCH_INTERVAL_S = 2e-4
 
 
 def in_order(jobs: Iterator[Callable[[], Result]], *, workers: int) -> Iterator[Result]:
@@ -23,7 +28,8 @@ def in_order(jobs: Iterator[Callable[[], Result]], *, workers: int) -> Iterator[
         for job in jobs:
             yield job()
         return
-    thread_count = torch.get_num_threads()
+    thread_count, switch_interval_s = torch.get_num_threads(), sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     running: deque[Future[Result]] = deque()
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(thread_count // workers,))
     try:
@@ -35,4 +41,5 @@ def in_order(jobs: Iterator[Callable[[], Result]], *, workers: int) -> Iterator[
             yield running.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+        sys.setswitchinterval(switch_interval_s)
         torch.set_num_threads(thread_count)  # the workers' number is that of new threads too

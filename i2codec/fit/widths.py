@@ -24,11 +24,12 @@ PRICE_FIT_SHARE = 1.0 - 4 * _SHORT_SHARE
 # Quantisation takes about this from the fit; a doubling of parameters adds about that.
 _QUANTISATION_LOSS_DB = 0.4
 _TYPICAL_SLOPE_DB = 2.0
-_SPARE_DB = 7.0  # over the goal that coarser steps make use of; twice the parameters are worth as much
+_SPARE_DB = 12.0  # over the goal that coarser steps make use of
 _AIM_DB = 1.5  # over the goal, so that a corrected width is seldom short again
 _PARAMETERS_PER_WAVE = 4.0  # measured on sound: 1.8 for speech after 250 steps, 4 for a cello (docs/fitting.md)
 _PSNR_FITS = 2
 _MOST_DOUBLINGS = 2.0
+_MOST_HALVINGS = 1.0  # where parameters nearly suffice for the points, one costs 7 to 16 dB
 
 
 def default_width(architecture: Architecture, fit: FieldFit, goal: LossGoal | SizeGoal) -> int:
@@ -100,7 +101,7 @@ def fitted_for_psnr(architecture: Architecture, fit: FieldFit, goal: PsnrGoal, *
     if wanted_db <= found_db <= wanted_db + _SPARE_DB or (found_db > wanted_db and first.width == _SMALLEST):
         return field
     doublings = (wanted_db + _AIM_DB - found_db) / _TYPICAL_SLOPE_DB
-    second = _with_parameters(first, 2.0 ** min(max(doublings, -_MOST_DOUBLINGS), _MOST_DOUBLINGS))
+    second = _with_parameters(first, 2.0 ** min(max(doublings, -_MOST_HALVINGS), _MOST_DOUBLINGS))
     if second.width == first.width:
         return field
     other, other_db = _psnr_fit(second, fit, share=share)
