@@ -27,7 +27,8 @@ from i2codec.fit.presets import get_preset
 from i2codec.fit.unit_encoder import FitSettings, UnitEncoder
 from i2codec.media.image import photo_from_array
 from i2codec.payload.file import StoredSignal, write_file
-from i2codec.payload.network_section import pack_network, rate_bits
+from i2codec.payload.network_section import pack_network
+from i2codec.payload.tensors import rate_bits
 from i2codec.render.render import render_signal
 from i2codec.signal.metrics import distortion, psnr_db
 

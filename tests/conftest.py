@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,9 @@ from hypothesis import settings
 from numpy.typing import NDArray
 from PIL import Image
 
+from i2codec.field.grid_architecture import GridArchitecture
 from i2codec.payload.file import read_file, write_file
+from i2codec.prior import priors
 
 # The same examples every time, on machines of any speed.
 settings.register_profile("i2codec", deadline=None, derandomize=True)
@@ -63,3 +65,26 @@ def _tones(count: int, *, rate: int = 8000, pitches_hz: tuple[float, float] = (1
 def tones() -> Callable[..., NDArray[np.float64]]:
     """A sound of two tones ``[count]`` in −1..1."""
     return _tones
+
+
+@pytest.fixture
+def a_prior(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., tuple[int, dict[str, NDArray[np.int16]]]]]:
+    """Releases a random prior for an architecture; its number, and its integers in units of 2⁻¹⁰."""
+
+    def release(architecture: GridArchitecture, *, largest: int = 20) -> tuple[int, dict[str, NDArray[np.int16]]]:
+        generator = np.random.default_rng(5)
+        shapes = architecture.tensor_shapes
+        tensors = {
+            name: generator.integers(-largest, largest + 1, shape).astype(np.int16) for name, shape in shapes.items()
+        }
+        np.savez_compressed(tmp_path / "prior_250.npz", **tensors)
+        priors.load_prior.cache_clear()
+        monkeypatch.setattr(priors, "_FOLDER", tmp_path)
+        monkeypatch.setattr(priors, "_ARCHITECTURES", {250: architecture})
+        monkeypatch.setattr(priors, "_LMBDAS", {250: 0.01})
+        return 250, tensors
+
+    yield release
+    priors.load_prior.cache_clear()

@@ -16,6 +16,7 @@ from i2codec.signal.timestamps import TimeStamps
 
 _FOLDER = Path(__file__).parent / "golden"
 _NAMES = ["photo_v1", "transparent_v1", "heights_v1", "sound_v1", "video_v1", "shape_v1"]
+_GRID_NAMES = ["grid_photo_v1"]
 _LARGEST_MEMORY = 512 * 2**20
 
 
@@ -31,7 +32,25 @@ def test_it_decodes_to_the_same_samples(name: str) -> None:
     assert np.abs(decoded.samples - expected).max() < 0.5 / 255  # 1e-6 seen on the machine that made them
 
 
-@pytest.mark.parametrize("name", _NAMES)
+@pytest.mark.parametrize("name", _GRID_NAMES)
+def test_a_grid_field_has_the_same_parts(name: str) -> None:
+    """Pins every latent, parameter and integer of the context model."""
+    (stored,) = read_file(_bytes(name))
+    assert stored.grid is not None
+    with np.load(_FOLDER / f"{name}.npz") as expected:
+        latents = stored.grid.latents.levels()
+        network, model = stored.grid.network, stored.grid.network.context_model()
+        found = {f"latents_{level}": values for level, values in enumerate(latents)}
+        found |= network.dequantised().tensors
+        found |= {tensor: getattr(model, tensor) for tensor in ("w1", "b1", "w2", "b2", "w3", "b3")}
+        assert set(expected) == set(found)
+        for part, values in found.items():
+            assert values.dtype == expected[part].dtype
+            np.testing.assert_array_equal(values, expected[part])
+            assert part in ("latents_3", "e_2", "w2", "b2") or values.any()
+
+
+@pytest.mark.parametrize("name", _NAMES + _GRID_NAMES)
 def test_writing_it_again_gives_the_same_bytes(name: str) -> None:
     """Pins every word of the range coder, and the writer's framing."""
     assert write_file(read_file(_bytes(name))) == _bytes(name)
@@ -63,12 +82,23 @@ def test_a_shape_has_its_place() -> None:
     assert affine == (10.0, 0.0, 0.0, 5.0, 0.0, 10.0, 0.0, -2.0, 0.0, 0.0, 10.0, 0.5)
 
 
-@pytest.mark.parametrize("name", _NAMES)
+@pytest.mark.parametrize("name", _NAMES + _GRID_NAMES)
 def test_every_truncation_is_found(name: str) -> None:
     data = _bytes(name)
     for length in range(len(data)):
         with pytest.raises(i2codec.FormatError):
             i2codec.decode(data[:length])
+
+
+@pytest.mark.parametrize("name", _GRID_NAMES)
+def test_every_flipped_byte_of_a_grid_field_is_found(name: str) -> None:
+    data = bytearray(_bytes(name))
+    for position in range(len(data)):
+        for flip in (0x01, 0x80, 0xFF):
+            data[position] ^= flip
+            with pytest.raises(i2codec.FormatError):
+                read_file(bytes(data))
+            data[position] ^= flip
 
 
 @pytest.mark.parametrize("name", _NAMES)

@@ -24,6 +24,12 @@ class Limits:
     """Channels of the state or of any layer of a network."""
     max_depth: int = 8
     """Layers inside F."""
+    max_levels: int = 16
+    """Levels of a pyramid of latents."""
+    max_hidden_width: int = 256
+    """Channels of the explicit layer of a grid field."""
+    max_context_width: int = 32
+    """Channels of the hidden layers of a context model."""
     max_parameters: int = 2**22
     """Parameters of one network; a few bytes can announce them all, which costs 20 bytes each."""
     max_steps: int = 64

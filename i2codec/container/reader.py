@@ -39,18 +39,31 @@ _KNOWN_TYPES = frozenset(SectionType)
 class Container:
     """A whole file: kind and minor version from its head, its known sections in file order.
 
-    INDEX and END are left out: they only describe the others.
+    INDEX and END are left out: they only describe the others. Of a cut file, which is not whole, these are the
+    sections in front of the cut.
     """
 
     kind: int
     minor: int
     sections: tuple[Section, ...]
+    is_whole: bool = True
 
 
-def read_container(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Container:
-    """All sections of the file ``data``; errors as for :func:`iter_sections`."""
+def read_container(data: bytes, *, limits: Limits = DEFAULT_LIMITS, allow_truncated: bool = False) -> Container:
+    """All sections of the file ``data``, of a cut one those that are whole if ``allow_truncated``.
+
+    Errors as for :func:`iter_sections`.
+    """
     head = read_head(data)
-    return Container(head.kind, head.minor, tuple(iter_sections(io.BytesIO(data), limits=limits)))
+    sections, is_whole = [], True
+    try:
+        for section in iter_sections(io.BytesIO(data), limits=limits):
+            sections.append(section)
+    except TruncatedError:
+        if not allow_truncated:
+            raise
+        is_whole = False
+    return Container(head.kind, head.minor, tuple(sections), is_whole)
 
 
 def iter_sections(stream: BinaryIO, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Section]:

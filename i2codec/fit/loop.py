@@ -28,7 +28,7 @@ from i2codec.fit.progress import Progress, Reporter
 from i2codec.fit.readout import ReadoutSolver
 from i2codec.fit.rounding import ProgressiveRounding
 from i2codec.fit.spectral import FollowedScale
-from i2codec.payload.network_section import rate_bits
+from i2codec.payload.tensors import rate_bits
 from i2codec.signal.metrics import psnr_db
 
 # Adam moves every weight by about its rate. Frequencies and phases are radians at the edge of

@@ -23,7 +23,7 @@ from i2codec.entropy.quantiser import dequantise, quantise, storable_step
 from i2codec.entropy.tables import LARGEST_MAGNITUDE
 from i2codec.field.module import ImplicitField, to_arrays
 from i2codec.fit.points import TrainingPoints
-from i2codec.payload.network_section import rate_bits
+from i2codec.payload.tensors import rate_bits
 
 Arrays = Mapping[str, NDArray[np.float32]]
 

@@ -6,14 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import overload
 
-from i2codec.container.head import MINOR
 from i2codec.container.limits import DEFAULT_LIMITS, Limits
 from i2codec.container.reader import Container, read_container
 from i2codec.container.section import Section, SectionType
 from i2codec.container.writer import write_container
-from i2codec.errors import FormatError, LimitError, OptionError, VersionError
+from i2codec.errors import FormatError, LimitError, OptionError, TruncatedError, VersionError
 from i2codec.field.architecture import Architecture
+from i2codec.payload.grid_section import QuantisedGridNetwork, pack_grid_network, unpack_grid_network
+from i2codec.payload.latent_tiles import LatentTiles
+from i2codec.payload.latents_section import LatentPyramid
 from i2codec.payload.metadata_section import pack_metadata, unpack_metadata
+from i2codec.payload.network_header import is_grid_field
 from i2codec.payload.network_section import QuantisedNetwork, pack_network, read_architecture, unpack_network
 from i2codec.payload.signal_section import SignalHeader, pack_signal, unpack_signal
 from i2codec.payload.timestamps_section import pack_timestamps, unpack_timestamps
@@ -22,7 +25,7 @@ from i2codec.signal.segments import Segments
 from i2codec.signal.signal import MetadataKey
 from i2codec.signal.timestamps import TimeStamps
 
-_READ = {SectionType.SIGNAL, SectionType.NETWORK, SectionType.METADATA, SectionType.TIMESTAMPS}
+_MINOR_OF_PHOTOS, _MINOR_OF_COORDINATE_FIELDS, _MINOR_OF_GRID_FIELDS = 0, 1, 2
 
 
 class PackedNetworks(Sequence[QuantisedNetwork]):
@@ -65,6 +68,22 @@ class PackedNetworks(Sequence[QuantisedNetwork]):
 
 
 @dataclass(frozen=True)
+class StoredGrid:
+    """A grid field as a file holds it.
+
+    Parameters
+    ----------
+    network:
+        Synthesis and context model.
+    latents:
+        The pyramid that they belong to.
+    """
+
+    network: QuantisedGridNetwork
+    latents: LatentPyramid
+
+
+@dataclass(frozen=True)
 class StoredSignal:
     """One signal as a file holds it.
 
@@ -73,11 +92,13 @@ class StoredSignal:
     description:
         Axes, channels, formats.
     networks:
-        One for each unit.
+        Of a coordinate field, one for each unit; none of a grid field.
     segment_length:
         Samples of a unit along the first axis; ``None`` where one unit is all.
     metadata, timestamps:
         As in :class:`~i2codec.signal.signal.Signal`.
+    grid:
+        The grid field, in place of networks.
     """
 
     description: SignalDescription
@@ -85,12 +106,33 @@ class StoredSignal:
     segment_length: int | None = None
     metadata: Mapping[MetadataKey, bytes] = field(default_factory=dict)
     timestamps: TimeStamps | None = None
+    grid: StoredGrid | None = None
 
     def __post_init__(self) -> None:
-        if len(self.networks) != self.segments.count:
+        if self.grid is not None:
+            self._check_grid(self.grid)
+        elif len(self.networks) != self.segments.count:
             raise OptionError(f"{len(self.networks)} networks for {self.segments.count} units; expected one for each")
         if self.timestamps is not None and self.timestamps.frame_count != self.description.extents[0]:
             raise OptionError(f"{self.timestamps.frame_count} time stamps for {self.description.extents[0]} frames")
+
+    def _check_grid(self, grid: StoredGrid) -> None:
+        architecture, tiles = grid.network.architecture, grid.latents.tiles
+        if self.networks or self.segments.count > 1:
+            raise OptionError(f"a grid field beside {len(self.networks)} networks in {self.segments.count} units")
+        sizes = (architecture.axis_count, architecture.channel_count, architecture.level_count)
+        wanted = (len(self.description.axes), len(self.description.channels), tiles.level_count)
+        if sizes != wanted:
+            raise OptionError(f"a grid field of {sizes} axes, channels and levels; expected {wanted}")
+        if tiles != LatentTiles.of(self.description.axes, tiles.level_count):
+            raise OptionError(f"latents in {tiles} do not fit the signal's extents {self.description.extents}")
+
+    def payloads(self) -> tuple[bytes, ...]:
+        """Payloads of the NETWORK and LATENTS sections, in the order of the file."""
+        if self.grid is not None:
+            return pack_grid_network(self.grid.network), *self.grid.latents.payloads.values()
+        packed = self.networks if isinstance(self.networks, PackedNetworks) else PackedNetworks.of(self.networks)
+        return packed.payloads
 
     @property
     def segments(self) -> Segments:
@@ -115,77 +157,129 @@ def write_file(signals: Sequence[StoredSignal], *, limits: Limits = DEFAULT_LIMI
     sections = [
         section for number, signal in enumerate(signals) for section in _sections(signal, number=number, limits=limits)
     ]
-    kind = signals[0].description.kind
-    # version 0 has all that a photo needs; units, several signals and the other kinds came with version 1
-    minor = 0 if kind is Kind.PHOTO and len(signals) == 1 else MINOR
-    return write_container(kind, sections, minor=minor, limits=limits)
+    return write_container(signals[0].description.kind, sections, minor=_minor(signals), limits=limits)
 
 
-def read_file(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> tuple[StoredSignal, ...]:
+def _minor(signals: Sequence[StoredSignal]) -> int:
+    """The oldest version that has all ids of a file: 1 added units, several signals and other kinds than photos."""
+    if any(signal.grid is not None for signal in signals):
+        return _MINOR_OF_GRID_FIELDS
+    is_photo = signals[0].description.kind is Kind.PHOTO and len(signals) == 1
+    return _MINOR_OF_PHOTOS if is_photo else _MINOR_OF_COORDINATE_FIELDS
+
+
+def read_file(
+    data: bytes, *, limits: Limits = DEFAULT_LIMITS, allow_truncated: bool = False
+) -> tuple[StoredSignal, ...]:
     """The signals in a file's bytes, at least one.
 
-    Networks are unpacked when they are used, so a fault inside the second or a later unit of a
-    signal is found then.
+    Networks and latents are decoded when they are used, so a fault inside latents, or inside the
+    network of a second or later unit, is found then. With ``allow_truncated`` a cut file is read
+    as the sections in front of the cut: all networks, and of latents at least the coarsest.
 
     Raises
     ------
     FormatError
         One of its kinds, if the bytes are not a valid file or need a newer reader.
     """
-    return parse_container(read_container(data, limits=limits), limits=limits)
+    return parse_container(read_container(data, limits=limits, allow_truncated=allow_truncated), limits=limits)
 
 
 def parse_container(container: Container, *, limits: Limits = DEFAULT_LIMITS) -> tuple[StoredSignal, ...]:
     """The signals in a container whose checksums were checked; raises as :func:`read_file`."""
     grouped: dict[int, list[Section]] = {}
     for section in container.sections:
-        if section.type not in _READ or section.level or section.group:
-            name = SectionType(section.type).name
-            raise VersionError(
-                f"the file has a {name} section of level {section.level} and group {section.group}, "
-                "which this release cannot read: update i2codec"
-            )
+        if section.group or (section.level and section.type != SectionType.LATENTS):
+            raise _unknown(section)
         grouped.setdefault(section.signal, []).append(section)
     if sorted(grouped) != list(range(len(grouped))) or not grouped:
-        raise FormatError(f"the file has signals numbered {sorted(grouped)}; expected 0 and on without gaps")
-    signals = tuple(_parse_signal(grouped[number], limits=limits) for number in range(len(grouped)))
+        raise _missing(container, f"the file has signals numbered {sorted(grouped)}; expected 0 and on without gaps")
+    signals = tuple(_parse_signal(grouped[number], container, limits=limits) for number in range(len(grouped)))
     if (kind := signals[0].description.kind) != container.kind:
         raise FormatError(f"the head says kind {container.kind}, the signal header {kind.value}")
     return signals
 
 
-def _parse_signal(sections: Sequence[Section], *, limits: Limits) -> StoredSignal:
-    payloads = {section.type: section.payload for section in sections}  # but for networks one of each type
+def _missing(container: Container, message: str) -> FormatError:
+    """What to raise where a section is not there."""
+    if container.is_whole:
+        return FormatError(message)
+    return TruncatedError(f"{message}: the file is cut too early; get a complete copy")
+
+
+def _unknown(section: Section) -> VersionError:
+    return VersionError(
+        f"the file has a {SectionType(section.type).name} section of level {section.level} and group {section.group}, "
+        "which this release cannot read: update i2codec"
+    )
+
+
+def _parse_signal(sections: Sequence[Section], container: Container, *, limits: Limits) -> StoredSignal:
+    payloads = {section.type: section.payload for section in sections}  # but for networks and latents one of each
+    number = sections[0].signal
     for needed in (SectionType.SIGNAL, SectionType.NETWORK):
         if needed not in payloads:
-            raise FormatError(f"signal {sections[0].signal} has no {needed.name} section")
+            raise _missing(container, f"signal {number} has no {needed.name} section")
     header = unpack_signal(payloads[SectionType.SIGNAL], limits=limits)
     description, segments = header.description, header.segments
     packed = sorted((section.unit, section.payload) for section in sections if section.type == SectionType.NETWORK)
     if [unit for unit, _ in packed] != list(range(segments.count)):
-        raise FormatError(f"signal {sections[0].signal} has {len(packed)} networks for {segments.count} units")
-    networks = PackedNetworks(
-        [payload for _, payload in packed],
-        axis_count=len(description.axes),
-        channel_count=len(description.channels),
-        limits=limits,
-    )
-    networks[0]  # most faults show here, before any work is done
-    timestamps = None
-    if header.has_timestamps != (SectionType.TIMESTAMPS in payloads):
-        raise FormatError("the signal header and the sections disagree on whether there are time stamps")
-    if header.has_timestamps:
-        if description.extents[0] > limits.max_points:
-            raise LimitError(f"{description.extents[0]} time stamps; the limit is {limits.max_points}")
-        timestamps = unpack_timestamps(payloads[SectionType.TIMESTAMPS], frame_count=description.extents[0])
+        raise _missing(container, f"signal {number} has {len(packed)} networks for {segments.count} units")
+    latents = [section for section in sections if section.type == SectionType.LATENTS]
+    networks: Sequence[QuantisedNetwork] = ()
+    grid = None
+    if is_grid_field(packed[0][1]):
+        grid = _parse_grid(header, packed[0][1], latents, container, limits=limits)
+    elif latents:
+        raise _unknown(latents[0])
+    else:
+        networks = PackedNetworks(
+            [payload for _, payload in packed],
+            axis_count=len(description.axes),
+            channel_count=len(description.channels),
+            limits=limits,
+        )
+        networks[0]  # most faults show here, before any work is done
     metadata = payloads.get(SectionType.METADATA)
     return StoredSignal(
         description,
         networks,
         segment_length=segments.length if segments.count > 1 else None,
         metadata=unpack_metadata(metadata, limits=limits) if metadata else {},
-        timestamps=timestamps,
+        timestamps=_parse_timestamps(header, payloads.get(SectionType.TIMESTAMPS), limits=limits),
+        grid=grid,
     )
+
+
+def _parse_grid(
+    header: SignalHeader, payload: bytes, latents: Sequence[Section], container: Container, *, limits: Limits
+) -> StoredGrid:
+    description = header.description
+    if header.segments.count > 1:
+        raise VersionError("the file has a grid field in segments, which this release cannot read: update i2codec")
+    network = unpack_grid_network(
+        payload, axis_count=len(description.axes), channel_count=len(description.channels), limits=limits
+    )
+    if not latents:
+        raise _missing(container, "a grid field has no LATENTS section")
+    pyramid = LatentPyramid(
+        {(section.level, section.unit): section.payload for section in latents},
+        tiles=LatentTiles.of(description.axes, network.architecture.level_count),
+        model=network.context_model(),
+        is_whole=container.is_whole,
+    )
+    return StoredGrid(network, pyramid)
+
+
+def _parse_timestamps(header: SignalHeader, payload: bytes | None, *, limits: Limits) -> TimeStamps | None:
+    if header.has_timestamps != (payload is not None):
+        raise FormatError("the signal header and the sections disagree on whether there are time stamps")
+    if payload is None:
+        return None
+    frame_count = header.description.extents[0]
+    if frame_count > limits.max_points:
+        raise LimitError(f"{frame_count} time stamps; the limit is {limits.max_points}")
+    return unpack_timestamps(payload, frame_count=frame_count)
 
 
 def _sections(signal: StoredSignal, *, number: int, limits: Limits) -> Iterable[Section]:
@@ -193,12 +287,19 @@ def _sections(signal: StoredSignal, *, number: int, limits: Limits) -> Iterable[
     yield _section(SectionType.SIGNAL, pack_signal(header), signal=number)
     if signal.timestamps is not None:
         yield _section(SectionType.TIMESTAMPS, pack_timestamps(signal.timestamps), signal=number)
-    packed = signal.networks if isinstance(signal.networks, PackedNetworks) else PackedNetworks.of(signal.networks)
-    for unit, payload in enumerate(packed.payloads):
-        yield _section(SectionType.NETWORK, payload, signal=number, unit=unit)
+    if signal.grid is not None:
+        if not signal.grid.latents.is_whole:
+            raise OptionError("the latents of a cut file cannot be written; get a complete copy")
+        yield _section(SectionType.NETWORK, pack_grid_network(signal.grid.network), signal=number)
+        for (level, unit), payload in signal.grid.latents.payloads.items():
+            yield _section(SectionType.LATENTS, payload, signal=number, level=level, unit=unit)
+    else:
+        packed = signal.networks if isinstance(signal.networks, PackedNetworks) else PackedNetworks.of(signal.networks)
+        for unit, payload in enumerate(packed.payloads):
+            yield _section(SectionType.NETWORK, payload, signal=number, unit=unit)
     if signal.metadata:
         yield _section(SectionType.METADATA, pack_metadata(signal.metadata, limits=limits), signal=number)
 
 
-def _section(section_type: SectionType, payload: bytes, *, signal: int, unit: int = 0) -> Section:
-    return Section(section_type, section_type.required, payload, signal=signal, unit=unit)
+def _section(section_type: SectionType, payload: bytes, *, signal: int, level: int = 0, unit: int = 0) -> Section:
+    return Section(section_type, section_type.required, payload, signal=signal, level=level, unit=unit)

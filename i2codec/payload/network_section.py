@@ -1,72 +1,31 @@
-"""The NETWORK section: a quantised coordinate field as bytes and back.
-
-``_code_tensors`` is the single traversal of the parameters for both directions.
-"""
+"""The NETWORK section of a coordinate field: its quantised parameters as bytes and back."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from i2codec.container.layout import Field, Layout
 from i2codec.container.limits import Limits
-from i2codec.entropy.coder import Coder, Decoder, Encoder
 from i2codec.entropy.quantiser import dequantise
-from i2codec.entropy.tables import Table, cheapest_table, load_tables
-from i2codec.errors import FormatError, LimitError, OptionError, VersionError
+from i2codec.errors import FormatError, OptionError
 from i2codec.field.architecture import Architecture, Filter, Norm
 from i2codec.field.stored import StoredNetwork
 from i2codec.payload.ids import known
+from i2codec.payload.network_header import (
+    NETWORK_HEADER,
+    Layer,
+    check_absent,
+    check_limits,
+    check_parameters,
+    check_steps,
+)
+from i2codec.payload.tensors import TABLE_SET, pack_tensors, unpack_tensors
 from i2codec.signal.colour import ColourTransform
 
-NETWORK_HEADER = Layout(
-    "NETWORK_HEADER",
-    (
-        Field("injection", "B"),
-        Field("basis", "B"),
-        Field("layer", "B"),
-        Field("norm", "B"),
-        Field("start_state", "B"),
-        Field("stencil", "B"),
-        Field("boundary", "B"),
-        Field("interpolation", "B"),
-        Field("context_model", "B"),
-        Field("tables", "B"),
-        Field("prior", "B"),
-        Field("colour_transform", "B"),
-        Field("noise_filling", "B"),
-        Field("steps", "B"),
-        Field("depth", "B"),
-        Field("width", "H"),
-        Field("contraction", "f"),
-        Field("state_scale", "f"),
-    ),
-)
-TENSOR = Layout("TENSOR", (Field("step", "e"), Field("table", "B")))
-
-TABLE_SET = 1
-
-
-class Injection(IntEnum):
-    """What the coordinates bring into the layer. Numbers 1 to 3 are the filters of a coordinate field."""
-
-    SIREN = Filter.SIREN
-    FOURIER = Filter.FOURIER
-    GABOR = Filter.GABOR
-
-
-class Layer(IntEnum):
-    """The shared layer F."""
-
-    POINTWISE = 1
-
-
-# Parts of the synthesis that a coordinate field does without; later fields add ids.
+# Parts of the synthesis that a coordinate field does without.
 _ABSENT = ("basis", "start_state", "stencil", "boundary", "interpolation", "context_model", "prior", "noise_filling")
 
 
@@ -106,19 +65,9 @@ class QuantisedNetwork:
         return StoredNetwork(self.architecture, tensors, self.state_scale, self.steps)
 
 
-def rate_bits(integers: Mapping[str, NDArray[np.int64]]) -> float:
-    """Estimated bits of coded tensors, each under its cheapest table; headers not counted."""
-    tables = load_tables(TABLE_SET)
-    return sum(cheapest_table(tensor.ravel(), tables)[1] for tensor in integers.values())
-
-
 def pack_network(network: QuantisedNetwork) -> bytes:
     """Payload of the NETWORK section."""
     architecture = network.architecture
-    tables = load_tables(TABLE_SET)
-    table_numbers = {
-        name: cheapest_table(network.integers[name].ravel(), tables)[0] for name in architecture.tensor_shapes
-    }
     header = NETWORK_HEADER.pack(
         injection=architecture.filter,
         layer=Layer.POINTWISE,
@@ -132,14 +81,7 @@ def pack_network(network: QuantisedNetwork) -> bytes:
         state_scale=network.state_scale,
         **dict.fromkeys(_ABSENT, 0),
     )
-    records = [
-        TENSOR.pack(step=network.quantisation_steps[name], table=table_numbers[name])
-        for name in architecture.tensor_shapes
-    ]
-    encoder = Encoder()
-    chosen = {name: tables[number] for name, number in table_numbers.items()}
-    _code_tensors(encoder, architecture, chosen, network.integers)
-    return header + b"".join(records) + encoder.to_bytes()
+    return header + pack_tensors(architecture.tensor_shapes, network.integers, network.quantisation_steps)
 
 
 def unpack_network(payload: bytes, *, axis_count: int, channel_count: int, limits: Limits) -> QuantisedNetwork:
@@ -156,27 +98,16 @@ def unpack_network(payload: bytes, *, axis_count: int, channel_count: int, limit
     """
     head = NETWORK_HEADER.unpack(payload)
     architecture = _unpack_architecture(head, axis_count=axis_count, channel_count=channel_count, limits=limits)
-    tables = load_tables(head["tables"])
     colour_transform = known(ColourTransform, head["colour_transform"], field="colour transform")
     if not 0.0 <= head["state_scale"] <= 1.0:
         raise FormatError(f"state scale {head['state_scale']} is not in 0..1")
-    offset = NETWORK_HEADER.size
-    steps, table_numbers = {}, {}
-    for name in architecture.tensor_shapes:
-        record = TENSOR.unpack(payload, offset)
-        offset += TENSOR.size
-        if not (math.isfinite(record["step"]) and record["step"] > 0):
-            raise FormatError(f"quantisation step {record['step']} of tensor {name}; expected a finite step above 0")
-        if record["table"] >= len(tables):
-            raise FormatError(f"entropy table {record['table']} of tensor {name}; the set has {len(tables)}")
-        steps[name], table_numbers[name] = record["step"], record["table"]
-    decoder = Decoder(payload[offset:])
-    integers = _code_tensors(decoder, architecture, {name: tables[table_numbers[name]] for name in steps}, None)
-    decoder.finish()
+    integers, quantisation_steps = unpack_tensors(
+        payload[NETWORK_HEADER.size :], architecture.tensor_shapes, table_set=head["tables"]
+    )
     return QuantisedNetwork(
         architecture,
         integers,
-        steps,
+        quantisation_steps,
         state_scale=head["state_scale"],
         steps=head["steps"],
         colour_transform=colour_transform,
@@ -192,19 +123,15 @@ def read_architecture(payload: bytes, *, axis_count: int, channel_count: int, li
 def _unpack_architecture(
     head: Mapping[str, int | float], *, axis_count: int, channel_count: int, limits: Limits
 ) -> Architecture:
-    for part in _ABSENT:
-        if head[part]:
-            raise VersionError(f"{part} has the unknown id {head[part]}; this release knows 0 (none): update i2codec")
-    known(Layer, int(head["layer"]), field="layer")
-    injection = known(Injection, int(head["injection"]), field="injection")
-    for quantity, limit in (("width", limits.max_width), ("depth", limits.max_depth), ("steps", limits.max_steps)):
-        if head[quantity] > limit:
-            raise LimitError(f"network {quantity} {head[quantity]}; the limit is {limit}")
-    if head["steps"] < 1:
-        raise FormatError("step count 0; expected at least 1")
+    check_absent(head, _ABSENT)
+    filters = known(Filter, int(head["injection"]), field="injection")
+    if known(Layer, int(head["layer"]), field="layer") is not Layer.POINTWISE:
+        raise FormatError(f"a coordinate field with layer {head['layer']}; expected {Layer.POINTWISE.value}")
+    check_limits(head, {"width": limits.max_width, "depth": limits.max_depth})
+    check_steps(head, limits)
     try:
         architecture = Architecture(
-            filter=Filter(injection),
+            filter=filters,
             width=int(head["width"]),
             depth=int(head["depth"]),
             axis_count=axis_count,
@@ -216,21 +143,5 @@ def _unpack_architecture(
         raise FormatError(f"network header: {error}") from error
     if architecture.norm is Norm.NONE:
         raise FormatError("network without a contraction bound; expected the spectral or the sup norm")
-    if architecture.parameter_count > limits.max_parameters:
-        raise LimitError(f"{architecture.parameter_count} parameters; the limit is {limits.max_parameters}")
+    check_parameters(architecture.parameter_count, limits)
     return architecture
-
-
-def _code_tensors(
-    coder: Coder,
-    architecture: Architecture,
-    tables: Mapping[str, Table],
-    integers: Mapping[str, NDArray[np.int64]] | None,
-) -> dict[str, NDArray[np.int64]]:
-    """Walk all tensors in file order, row by row; both directions of coding are this walk."""
-    coded = {}
-    for name, shape in architecture.tensor_shapes.items():
-        values = None if integers is None else integers[name].ravel()
-        flat = coder.code(values, count=math.prod(shape), table=tables[name])
-        coded[name] = flat.reshape(shape)
-    return coded

@@ -12,9 +12,17 @@ from i2codec.container.section import END, INDEX_ENTRY, SECTION, Section, Sectio
 from i2codec.container.writer import write_container
 from i2codec.entropy.tables import load_tables
 from i2codec.field.architecture import Architecture, Filter, Norm
+from i2codec.field.grid_architecture import GridArchitecture
+from i2codec.field.interpolation import Kernel
+from i2codec.field.stencil import Stencil
+from i2codec.latents.template import Template
+from i2codec.payload.grid_section import GRID_HEADER
+from i2codec.payload.latent_tiles import TILE_NODES
+from i2codec.payload.latents_section import LATENTS_HEADER, SECTION_BYTES
 from i2codec.payload.metadata_section import METADATA_BLOCK
-from i2codec.payload.network_section import NETWORK_HEADER, TENSOR, Injection, Layer
+from i2codec.payload.network_header import NETWORK_HEADER, Basis, Boundary, Injection, Layer
 from i2codec.payload.signal_section import AFFINE, AXIS, CHANNEL, SEGMENTS, SIGNAL_HEADER, VALUE_RANGE, Spacing
+from i2codec.payload.tensors import TENSOR
 from i2codec.payload.timestamps_section import TIME_BASE
 from i2codec.signal.colour import ColourTransform
 from i2codec.signal.description import AxisName, ChannelRole, Kind, SampleFormat, SourceContainer
@@ -30,13 +38,16 @@ _PAYLOADS = (
     AFFINE,
     SEGMENTS,
     NETWORK_HEADER,
+    GRID_HEADER,
     TENSOR,
+    LATENTS_HEADER,
     METADATA_BLOCK,
     TIME_BASE,
 )
 LAYOUTS = {layout.name: layout for layout in (*_FRAMING, *_PAYLOADS)}
 _SIGNAL_IDS = (Kind, AxisName, Spacing, ChannelRole, SampleFormat, SourceContainer)
-ENUMS = {enum.__name__: enum for enum in (*_SIGNAL_IDS, Injection, Layer, Norm, ColourTransform, MetadataKey)}
+_NETWORK_IDS = (Injection, Basis, Layer, Norm, Stencil, Boundary, Kernel, Template, ColourTransform)
+ENUMS = {enum.__name__: enum for enum in (*_SIGNAL_IDS, *_NETWORK_IDS, MetadataKey)}
 
 
 def after(marker):
@@ -88,7 +99,25 @@ def test_tensors():
     orders = {name: tensors.split(", ") for name, tensors in body}
     shapes = {name: Architecture(Filter[name], 5, 2, 3, 4).tensor_shapes for name in orders}
     assert orders == {name: list(tensors) for name, tensors in shapes.items()}
-    assert set(orders) == {member.name for member in Injection}
+    assert set(orders) == {member.name for member in Injection} - {"LATENTS"}
+
+
+@pytest.mark.parametrize("axis_count", [1, 2, 3])
+def test_grid_tensors(axis_count):
+    features = Template.PLANE.feature_count
+    sizes = {"J": 7, "H": 23, "S": 5, "C": 4, "M": 11, "F": features, "T": 3**axis_count, "2": 2}
+    architecture = GridArchitecture(7, axis_count, 4, hidden_width=23, width=5, context_width=11)
+    _, body = rows("grid tensors")
+    expected = {row[1]: tuple(sizes[size] for size in row[2].strip("[]").split(", ")) for row in body}
+    assert [int(row[0]) for row in body] == list(range(len(architecture.tensor_shapes)))
+    assert list(expected.items()) == list(architecture.tensor_shapes.items())
+
+
+def test_numbers_of_latents():
+    assert f"{TILE_NODES} nodes" in PAGE
+    assert f"less than {SECTION_BYTES} bytes" in PAGE
+    _, body = rows("enum: Template")
+    assert [row[2].split(" ")[0] for row in body] == [str(member.feature_count) for member in Template]
 
 
 def test_frequency_tables():

@@ -74,6 +74,22 @@ def test_sections_arrive_before_the_rest_is_read():
         next(cut)
 
 
+def test_a_cut_file_has_the_sections_in_front_of_the_cut():
+    data = write_container(3, [SIGNAL, COARSE, FINE])
+    whole = read_container(data, allow_truncated=True)
+    assert (whole, whole.is_whole) == (read_container(data), True)
+    for length in range(HEAD.size, len(data)):
+        found = read_container(data[:length], allow_truncated=True)
+        count = sum(data.index(section.payload) + len(section.payload) <= length for section in whole.sections)
+        assert (found.kind, found.minor, found.is_whole) == (3, 0, False)
+        assert found.sections == whole.sections[:count]
+    for length in range(HEAD.size):
+        with pytest.raises(TruncatedError, match="inside its head"):
+            read_container(data[:length], allow_truncated=True)
+    with pytest.raises(ChecksumError):
+        read_container(data[: data.index(b"finer")] + b"finar", allow_truncated=True)
+
+
 def test_the_head_is_read_alone():
     assert read_head(write_container(5, [SIGNAL])[:16]) == Head(major=1, minor=0, kind=5)
 

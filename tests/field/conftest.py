@@ -5,12 +5,19 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from i2codec.field.architecture import Architecture, Filter, Norm
 from i2codec.field.contraction import proved_state_scale
+from i2codec.field.grid_architecture import GridArchitecture
+from i2codec.field.grid_stored import StoredGridNetwork
+from i2codec.field.interpolation import level_extents
+from i2codec.field.stencil import Stencil, sup_norm
 from i2codec.field.stored import StoredNetwork
 
 MakeNetwork = Callable[..., StoredNetwork]
+MakeGridNetwork = Callable[..., StoredGridNetwork]
+MakePyramid = Callable[..., list[NDArray[np.int32]]]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -48,5 +55,57 @@ def make_network() -> MakeNetwork:
             tensors[name] = symbols.astype(np.float32) * np.float32(grid_step)
         state_scale = 1.0 if norm is Norm.NONE else proved_state_scale(architecture, tensors)
         return StoredNetwork(architecture, tensors, state_scale, steps)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_grid_network() -> MakeGridNetwork:
+    """Random grid fields whose outputs are about 1; the stencil's sup norm is ``contraction``."""
+
+    def make(
+        *,
+        axis_count: int = 2,
+        level_count: int = 3,
+        channel_count: int = 2,
+        hidden_width: int = 5,
+        width: int = 3,
+        stencil: Stencil = Stencil.FULL,
+        unrolled: bool = False,
+        contraction: float = 0.8,
+        steps: int = 12,
+        seed: int = 0,
+    ) -> StoredGridNetwork:
+        architecture = GridArchitecture(
+            level_count,
+            axis_count,
+            channel_count,
+            hidden_width=hidden_width,
+            width=width,
+            stencil=stencil,
+            unrolled=unrolled,
+        )
+        generator = np.random.default_rng(seed)
+        tensors = {
+            name: (1.5 * generator.normal(size=shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+            for name, shape in architecture.synthesis_shapes.items()
+        }
+        tensors["gains"] = generator.uniform(0.3, 0.6, level_count).astype(np.float32)
+        tensors["W"] /= 4.0
+        if "A" in tensors:
+            tensors["A"] *= np.float32(contraction / sup_norm(tensors["A"]))
+        return StoredGridNetwork(architecture, tensors, steps)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_pyramid() -> MakePyramid:
+    """Random latents of all levels, finest first."""
+
+    def make(extents: tuple[int, ...], level_count: int, *, seed: int = 0) -> list[NDArray[np.int32]]:
+        generator = np.random.default_rng(seed)
+        shapes = (level_extents(extents, level) for level in range(level_count))
+        return [generator.integers(-3, 4, shape).astype(np.int32) for shape in shapes]
 
     return make

@@ -17,7 +17,8 @@ from i2codec.fit.presets import PRESETS
 from i2codec.fit.progress import Progress, Reporter
 from i2codec.fit.unit_encoder import FitSettings, UnitEncoder
 from i2codec.payload.file import StoredSignal
-from i2codec.payload.network_section import pack_network, rate_bits
+from i2codec.payload.network_section import pack_network
+from i2codec.payload.tensors import rate_bits
 from i2codec.render.render import render_signal
 from i2codec.signal.metrics import distortion, psnr_db
 from i2codec.signal.signal import Signal

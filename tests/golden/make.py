@@ -8,6 +8,7 @@ Files of released versions are never made again; tests decode them forever.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Unpack
@@ -16,9 +17,14 @@ import numpy as np
 from PIL import Image
 
 import i2codec
+from i2codec.field.grid_architecture import GridArchitecture
+from i2codec.field.stencil import Stencil
 from i2codec.media.image import photo_from_array
 from i2codec.options import EncodeKeywords
-from i2codec.payload.file import read_file, write_file
+from i2codec.payload.file import StoredGrid, StoredSignal, read_file, write_file
+from i2codec.payload.grid_section import QuantisedGridNetwork, proved_contraction
+from i2codec.payload.latent_tiles import LatentTiles
+from i2codec.payload.latents_section import LatentPyramid
 from i2codec.signal.description import (
     Axis,
     AxisName,
@@ -108,6 +114,41 @@ def film_with_sound() -> bytes:
     return write_file([*pictures, *track])
 
 
+def grid_photo() -> bytes:
+    """A photo of two tiles with a random grid field: sparse latents, one level of zeros, some tensors at 0."""
+    axes = (Axis(AxisName.Y, 40), Axis(AxisName.X, 1100))
+    colours = (ChannelRole.RED, ChannelRole.GREEN, ChannelRole.BLUE)
+    description = SignalDescription(Kind.PHOTO, axes, colours, SampleFormat.UINT8)
+    architecture = GridArchitecture(5, 2, 3, hidden_width=4, width=2, context_width=8, stencil=Stencil.CROSS)
+    generator = np.random.default_rng(0)
+    integers = {name: generator.integers(-9, 10, shape) for name, shape in architecture.tensor_shapes.items()}
+    for name in ("e_2", "C_2"):
+        integers[name][...] = 0
+    integers["C_3"] //= 5
+    integers["d_3"][...] = (0, -100)  # scales near 1/8
+    network = QuantisedGridNetwork(architecture, integers, dict.fromkeys(integers, 2.0**-5), 0.0, 7)
+    network = replace(network, quantisation_steps={**network.quantisation_steps, "A": 2.0**-8})
+    network = replace(network, contraction=proved_contraction(network.dequantised()))
+    tiles = LatentTiles.of(axes, 5)
+    levels = [
+        (generator.integers(-40, 41, tiles.shape(level)) * (generator.random(tiles.shape(level)) < 0.003)).astype(
+            np.int32
+        )
+        for level in range(5)
+    ]
+    levels[3][...] = 0
+    pyramid = LatentPyramid.of(levels, tiles=tiles, model=network.context_model())
+    return write_file([StoredSignal(description, (), grid=StoredGrid(network, pyramid))])
+
+
+def parts_of_grid(grid: StoredGrid) -> dict[str, np.ndarray]:
+    """What a grid field is decoded with: latents, synthesis and context model."""
+    model = grid.network.context_model()
+    latents = {f"latents_{level}": values for level, values in enumerate(grid.latents.levels())}
+    context = {name: getattr(model, name) for name in ("w1", "b1", "w2", "b2", "w3", "b3")}
+    return latents | dict(grid.network.dequantised().tensors) | context
+
+
 CASES: dict[str, Callable[[], bytes]] = {
     "photo_v1": lambda: encoded(crop(), filter="siren", width=16),
     "transparent_v1": lambda: encoded(transparent(), filter="fourier", width=10),
@@ -115,6 +156,7 @@ CASES: dict[str, Callable[[], bytes]] = {
     "sound_v1": lambda: encoded(sound(9000, channels=1), width=6),  # two segments
     "video_v1": film_with_sound,
     "shape_v1": lambda: encoded(torus(), width=12),
+    "grid_photo_v1": grid_photo,
 }
 
 
@@ -124,6 +166,9 @@ def main() -> None:
             continue
         data = make()
         (HERE / f"{name}.i2").write_bytes(data)
+        if (grid := read_file(data)[0].grid) is not None:
+            np.savez_compressed(HERE / f"{name}.npz", **parts_of_grid(grid))
+            continue
         np.save(HERE / f"{name}.npy", i2codec.decode(data, device="cpu").samples)
         if len(read_file(data)) > 1:
             np.save(HERE / f"{name}_sound.npy", i2codec.decode(data, signal=1, device="cpu").samples)

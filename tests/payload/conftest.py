@@ -1,15 +1,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from i2codec.field.architecture import Architecture, Filter, Norm
+from i2codec.field.grid_architecture import GridArchitecture
+from i2codec.field.stencil import Stencil
+from i2codec.latents.template import Template
+from i2codec.payload.grid_section import QuantisedGridNetwork, proved_contraction
+from i2codec.payload.latent_tiles import LatentTiles
 from i2codec.payload.network_section import QuantisedNetwork
 from i2codec.signal.colour import ColourTransform
 
 MakeQuantised = Callable[..., QuantisedNetwork]
+MakeGrid = Callable[..., QuantisedGridNetwork]
+MakeLevels = Callable[..., list[NDArray[np.int32]]]
 
 
 @pytest.fixture(scope="session")
@@ -36,5 +45,72 @@ def make_quantised() -> MakeQuantised:
         integers = {name: generator.integers(-largest, largest + 1, shape) for name, shape in shapes.items()}
         sizes = {name: float(np.float16(generator.uniform(0.01, 0.5))) for name in shapes}
         return QuantisedNetwork(architecture, integers, sizes, 0.375, steps, transform)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_grid() -> MakeGrid:
+    """Random grid networks on integers whose stencil contracts; ``zeros`` are tensors left at 0."""
+
+    def make(
+        *,
+        axis_count: int = 2,
+        stencil: Stencil = Stencil.FULL,
+        unrolled: bool = False,
+        level_count: int = 4,
+        hidden_width: int = 7,
+        width: int = 3,
+        context_width: int = 5,
+        channel_count: int = 3,
+        template: Template = Template.PLANE,
+        steps: int = 9,
+        prior: int = 0,
+        transform: ColourTransform = ColourTransform.NONE,
+        largest: int = 40,
+        zeros: tuple[str, ...] = (),
+        seed: int = 0,
+    ) -> QuantisedGridNetwork:
+        architecture = GridArchitecture(
+            level_count,
+            axis_count,
+            channel_count,
+            hidden_width=hidden_width,
+            width=width,
+            context_width=context_width,
+            context_features=template.feature_count,
+            stencil=stencil,
+            unrolled=unrolled,
+        )
+        generator = np.random.default_rng(seed)
+        shapes = architecture.tensor_shapes
+        integers = {name: generator.integers(-largest, largest + 1, shape) for name, shape in shapes.items()}
+        sizes = {name: float(np.float16(generator.uniform(0.01, 0.1))) for name in shapes}
+        if "A" in shapes:
+            integers["A"] = generator.integers(-3, 4, shapes["A"])
+            sizes["A"] = 0.75 / (3 * width * 3**axis_count)
+            sizes["A"] = float(np.float16(sizes["A"]))
+        for name in {*zeros} & {*shapes}:
+            integers[name][...] = 0
+        sizes |= {name: 1.0 for name in shapes if not integers[name].any()}
+        network = QuantisedGridNetwork(architecture, integers, sizes, 0.0, steps, prior, transform)
+        return replace(network, contraction=proved_contraction(network.dequantised()))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_levels() -> MakeLevels:
+    """Random latents of all levels, finest first; those of the levels in ``zeros`` are 0."""
+
+    def make(
+        tiles: LatentTiles, *, zeros: tuple[int, ...] = (), largest: int = 3, seed: int = 0
+    ) -> list[NDArray[np.int32]]:
+        generator = np.random.default_rng(seed)
+        levels = [
+            generator.integers(-largest, largest + 1, tiles.shape(level)).astype(np.int32)
+            for level in range(tiles.level_count)
+        ]
+        return [level * (number not in zeros) for number, level in enumerate(levels)]
 
     return make

@@ -10,13 +10,9 @@ from i2codec.container.limits import DEFAULT_LIMITS, Limits
 from i2codec.entropy.tables import LARGEST_MAGNITUDE
 from i2codec.errors import FormatError, LimitError, TruncatedError, VersionError
 from i2codec.field.architecture import Architecture, Filter, Norm
-from i2codec.payload.network_section import (
-    NETWORK_HEADER,
-    TENSOR,
-    pack_network,
-    rate_bits,
-    unpack_network,
-)
+from i2codec.payload.network_header import NETWORK_HEADER
+from i2codec.payload.network_section import pack_network, unpack_network
+from i2codec.payload.tensors import TENSOR, rate_bits
 from i2codec.signal.colour import ColourTransform
 
 

@@ -1,0 +1,79 @@
+"""Priors by number.
+
+Prior 0 is 0 for every parameter. Prior n ≥ 1 is the package's file ``prior_n.npz``: for each tensor
+of its architecture an array of that name and shape, of int16 or int32, in units of 2⁻¹⁰. A released
+prior never changes.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i2codec.errors import FormatError, VersionError
+from i2codec.field.grid_architecture import GridArchitecture
+
+FRACTION_BITS = 10
+
+Priors = Mapping[str, NDArray[np.float64]]
+
+_COLOUR = GridArchitecture(level_count=7, axis_count=2, channel_count=3)
+_ARCHITECTURES: dict[int, GridArchitecture] = {1: _COLOUR, 2: _COLOUR}
+"""What each released prior was fitted for."""
+_LMBDAS = {1: 0.004, 2: 0.0007}
+"""λ that each released prior was fitted at."""
+_FOLDER: Traversable = resources.files("i2codec.prior")
+
+
+def prior_architecture(number: int) -> GridArchitecture:
+    """What prior ``number``, at least 1, was fitted for.
+
+    Raises
+    ------
+    VersionError
+        If this release does not carry it.
+    """
+    if number not in _ARCHITECTURES:
+        carried = ", ".join(map(str, _ARCHITECTURES)) or "none"
+        raise VersionError(f"prior {number}; this release carries {carried}: update i2codec")
+    return _ARCHITECTURES[number]
+
+
+@functools.cache
+def load_prior(number: int) -> Priors:
+    """Parameters by name of prior ``number``, at least 1; raises as :func:`prior_architecture`."""
+    architecture = prior_architecture(number)
+    with _FOLDER.joinpath(f"prior_{number}.npz").open("rb") as stream:
+        stored = np.load(stream, allow_pickle=False)
+        tensors = {name: stored[name] / 2.0**FRACTION_BITS for name in architecture.tensor_shapes}
+    for tensor in tensors.values():
+        tensor.flags.writeable = False
+    return tensors
+
+
+def prior_for(number: int, architecture: GridArchitecture) -> Priors:
+    """Parameters by name that those of a network of this architecture are counted from.
+
+    Raises
+    ------
+    VersionError
+        If this release does not carry the prior.
+    FormatError
+        If its tensors have other shapes.
+    """
+    if number == 0:
+        return {name: np.broadcast_to(0.0, shape) for name, shape in architecture.tensor_shapes.items()}
+    if prior_architecture(number).tensor_shapes != architecture.tensor_shapes:
+        raise FormatError(f"prior {number} is for {prior_architecture(number)}; the network is {architecture}")
+    return load_prior(number)
+
+
+def released_priors(architecture: GridArchitecture) -> dict[int, float]:
+    """Numbers of the priors that fit an architecture, and the λ that each was fitted at."""
+    shapes = architecture.tensor_shapes
+    return {number: lmbda for number, lmbda in _LMBDAS.items() if _ARCHITECTURES[number].tensor_shapes == shapes}
