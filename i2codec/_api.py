@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,14 +30,19 @@ from i2codec.selection import Selection
 from i2codec.signal.description import Kind
 from i2codec.signal.samples import ScatteredSignal
 from i2codec.signal.signal import Signal
+from i2codec.signal.stream import SignalReader
 from i2codec.sinks import FRAME_FOLDER, Decoding
 from i2codec.sources import Source, SourceSignal, open_signals
 
 if TYPE_CHECKING:
+    from i2codec.fit.checkpoint import CheckpointPart
+    from i2codec.fit.encoder import SignalEncoder
+    from i2codec.fit.grid_encoder import GridEncoder, GridSettings
     from i2codec.fit.unit_encoder import FitSettings
 
 _TARGET_TOLERANCE = 0.05
 _SOUND_TRACK_SHARE = 0.125  # of a video's size
+_MOST_GRID_POINTS = 2**25  # about 20 GB while it is fitted
 
 Encodable = Source | Signal | NDArray[np.generic]
 """A path, the bytes of a file, a signal, or an array of a photo."""
@@ -123,6 +128,7 @@ class DecodeKeywords(TypedDict, total=False):
     resolution: int | None
     device: str
     limits: Limits
+    allow_truncated: bool
 
 
 def decode(source: Source, *, signal: int = 0, **options: Unpack[DecodeKeywords]) -> Signal:
@@ -153,6 +159,8 @@ def decode(source: Source, *, signal: int = 0, **options: Unpack[DecodeKeywords]
         ``auto``, ``cpu`` or ``cuda``.
     limits:
         Bounds that are checked before memory is taken.
+    allow_truncated:
+        Decode what a cut file of a grid field has: a coarser picture, with a warning.
 
     Raises
     ------
@@ -163,12 +171,19 @@ def decode(source: Source, *, signal: int = 0, **options: Unpack[DecodeKeywords]
     DeviceError
         If ``cuda`` is asked for and there is none.
     """
-    selection, device, limits = _split(options)
-    signals = read_file(bytes_of(source), limits=limits)
+    selection, reading = _split(options)
+    signals = _read(source, reading)
     stored = _one_of(signals, signal)
     selection.check(signals[0].description.kind)
     grid = selection.grid(stored)
-    return render_signal(stored, extents=grid.extents, rate=grid.rate, region=grid.region, device=device, limits=limits)
+    return render_signal(
+        stored,
+        extents=grid.extents,
+        rate=grid.rate,
+        region=grid.region,
+        device=reading.device,
+        limits=reading.limits,
+    )
 
 
 def decode_bytes(
@@ -230,22 +245,40 @@ def bytes_of(source: Source) -> bytes:
 
 
 def _decoding(source: Source, *, extension: str, background: str | None, options: DecodeKeywords) -> Decoding:
-    selection, device, limits = _split(options)
-    signals = read_file(bytes_of(source), limits=limits)
-    decoding = Decoding(signals, selection, extension, background, choose_device(device), limits)
+    selection, reading = _split(options)
+    signals = _read(source, reading)
+    decoding = Decoding(signals, selection, extension, background, choose_device(reading.device), reading.limits)
     decoding.check()
     return decoding
 
 
-def _split(options: DecodeKeywords) -> tuple[Selection, str, Limits]:
-    """What is selected, the device, and the limits."""
+class _Reading(NamedTuple):
+    """How a file is read and rendered, whatever is selected of it."""
+
+    device: str = "auto"
+    limits: Limits = DEFAULT_LIMITS
+    allow_truncated: bool = False
+
+
+def _split(options: DecodeKeywords) -> tuple[Selection, _Reading]:
+    """What is selected, and how it is read."""
     chosen = dict(options)
-    device, limits = options.get("device", "auto"), options.get("limits", DEFAULT_LIMITS)
-    selected = {name: value for name, value in chosen.items() if name not in ("device", "limits")}
-    if unknown := selected.keys() - Selection.__dataclass_fields__.keys():
-        known = ", ".join([*Selection.__dataclass_fields__, "device", "limits"])
+    reading = {name: chosen.pop(name) for name in _Reading._fields if name in chosen}
+    if unknown := chosen.keys() - Selection.__dataclass_fields__.keys():
+        known = ", ".join([*Selection.__dataclass_fields__, *_Reading._fields])
         raise OptionError(f"unknown option {', '.join(sorted(unknown))}; expected {known}")
-    return Selection(**selected), device, limits  # type: ignore[arg-type]
+    return Selection(**chosen), _Reading(**reading)  # type: ignore[arg-type]
+
+
+def _read(source: Source, reading: _Reading) -> tuple[StoredSignal, ...]:
+    """The signals of a file; says so where it is cut."""
+    signals = read_file(bytes_of(source), limits=reading.limits, allow_truncated=reading.allow_truncated)
+    for stored in signals:
+        if stored.grid is not None and not stored.grid.latents.is_whole:
+            levels = stored.grid.latents
+            message = f"the file is cut: {levels.whole_levels} of {levels.tiles.level_count} levels are whole"
+            warnings.warn(message, DamagedSourceWarning, stacklevel=4)
+    return signals
 
 
 def _one_of(signals: tuple[StoredSignal, ...], number: int) -> StoredSignal:
@@ -256,7 +289,6 @@ def _one_of(signals: tuple[StoredSignal, ...], number: int) -> StoredSignal:
 
 def _encoded(source: Encodable, options: EncodeOptions, progress: ProgressCallback | None) -> bytes:
     from i2codec.fit.checkpoint import Checkpoint
-    from i2codec.fit.encoder import SignalEncoder
 
     path = None if options.checkpoint is None else Path(options.checkpoint)
     signals = open_signals(source, keep_metadata=options.metadata == "keep", seed=options.seed)
@@ -264,11 +296,13 @@ def _encoded(source: Encodable, options: EncodeOptions, progress: ProgressCallba
         checkpoint = Checkpoint(path, "" if path is None else _fingerprint(source, options))
         goals = _goals(signals, options)
         encoders = [
-            SignalEncoder(
-                signal.samples,
-                _settings(signal, goal, options, time_share=share),
-                Reporter(progress),
-                checkpoint.part(f"signal {number}"),
+            _encoder(
+                signal,
+                goal,
+                options if number == 0 else replace(options, field="coordinate"),
+                time_share=share,
+                reporter=Reporter(progress),
+                checkpoint=checkpoint.part(f"signal {number}"),
             )
             for number, (signal, goal, share) in enumerate(zip(signals, goals, _time_shares(signals), strict=True))
         ]
@@ -290,6 +324,58 @@ def _encoded(source: Encodable, options: EncodeOptions, progress: ProgressCallba
     _warn_if_missed(asked, size_bytes=len(data), found_db=found_db)
     checkpoint.remove()
     return data
+
+
+def _encoder(
+    signal: SourceSignal,
+    goal: Goal,
+    options: EncodeOptions,
+    *,
+    time_share: float,
+    reporter: Reporter,
+    checkpoint: CheckpointPart,
+) -> SignalEncoder | GridEncoder:
+    """What encodes a signal with the field asked for."""
+    from i2codec.fit.encoder import SignalEncoder
+    from i2codec.fit.grid_encoder import GridEncoder
+
+    kind = signal.samples.description.kind
+    if options.field == "coordinate":
+        return SignalEncoder(
+            signal.samples, _settings(signal, goal, options, time_share=time_share), reporter, checkpoint
+        )
+    if kind not in (Kind.PHOTO, Kind.VIDEO):
+        raise OptionError(f"a grid field for a {kind.name.lower()}; expected a photo or video: use --field coordinate")
+    return GridEncoder(
+        _whole(signal.samples), _grid_settings(goal, options, time_share=time_share), reporter, checkpoint
+    )
+
+
+def _whole(samples: SignalReader | ScatteredSignal) -> Signal:
+    """All samples of a signal at once."""
+    assert not isinstance(samples, ScatteredSignal)  # those are shapes
+    announced = samples.description
+    if announced.point_count > _MOST_GRID_POINTS:
+        raise OptionError(
+            f"a grid field of {announced.point_count} samples; at most {_MOST_GRID_POINTS} are fitted at once: "
+            "use --field coordinate"
+        )
+    values = samples.read(announced.extents[0])
+    return Signal(announced.with_length(len(values)), values, dict(samples.metadata), samples.timestamps())
+
+
+def _grid_settings(goal: Goal, options: EncodeOptions, *, time_share: float) -> GridSettings:
+    from i2codec.fit.grid_encoder import GridSettings
+    from i2codec.fit.grid_presets import get_grid_preset
+
+    preset = get_grid_preset(options.preset)
+    return GridSettings(
+        preset=preset if options.steps is None else preset.with_steps(options.steps),
+        goal=goal,
+        seed=options.seed,
+        device=choose_device(options.device),
+        time_limit_s=None if options.time_limit is None else options.time_limit * time_share,
+    )
 
 
 def _settings(signal: SourceSignal, goal: Goal, options: EncodeOptions, *, time_share: float) -> FitSettings:
@@ -341,9 +427,7 @@ def _verify(data: bytes, stored: tuple[StoredSignal, ...]) -> None:
     """Read the file again; its networks were each held against the fit when they were packed."""
     found = read_file(data)
     for before, after in zip(stored, found, strict=True):
-        assert isinstance(before.networks, PackedNetworks)
-        assert isinstance(after.networks, PackedNetworks)
-        if before.networks.payloads != after.networks.payloads or before.description != after.description:
+        if before.payloads() != after.payloads() or before.description != after.description:
             raise FitError(
                 "the file reads back differently from what was packed; nothing was written: please report this"
             )

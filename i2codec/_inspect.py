@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import numpy as np
+
 from i2codec._api import bytes_of
 from i2codec.container.reader import read_container
 from i2codec.container.section import SECTION, SectionType
 from i2codec.errors import FormatError
 from i2codec.field.contraction import contraction_factor, readout_gain
-from i2codec.payload.file import PackedNetworks, StoredSignal, parse_container, read_file
+from i2codec.payload.file import PackedNetworks, StoredGrid, StoredSignal, parse_container, read_file
+from i2codec.payload.grid_section import proved_contraction
 from i2codec.render.render import Rendering
 from i2codec.signal.description import Kind
 from i2codec.sources import Source
@@ -23,7 +26,9 @@ def info(source: Source) -> dict[str, Any]:
     grid point of the first signal), ``sections`` (bytes of each type, headers included), ``field``,
     ``units`` (networks) and ``parameters`` (of all of them); of the widest network ``filter``,
     ``width``, ``depth``, ``steps`` (K), ``contraction`` (proved from the weights), ``gain``
-    (‖W‖/(1 − c)) and ``macs_per_point`` (multiplications at one point, all K steps).
+    (‖W‖/(1 − c)) and ``macs_per_point`` (multiplications at one point, all K steps). A grid field
+    has ``levels``, ``prior``, ``hidden_width`` and ``stencil`` in place of ``units``, ``filter`` and
+    ``depth``; its norms are sup norms.
 
     Sound and video add ``duration_s`` and ``bitrate_bps`` (all bytes); sound ``rate_hz``; video
     ``frames``, ``fps`` and, where there is a sound track, ``sound``, with the same keys.
@@ -48,8 +53,7 @@ def info(source: Source) -> dict[str, Any]:
         "rate_bpp": 8 * len(data) / main.description.point_count,
         **_times(main, size_bytes=len(data)),
         "sections": dict(sections),
-        "field": "coordinate",
-        **_networks(main),
+        **_field(main),
     }
     if len(signals) > 1:
         track = signals[1]
@@ -57,7 +61,7 @@ def info(source: Source) -> dict[str, Any]:
         result["sound"] = {
             "shape": [*track.description.extents, len(track.description.channels)],
             **_times(track, size_bytes=size_bytes),
-            **_networks(track),
+            **_field(track),
         }
     return result
 
@@ -95,7 +99,30 @@ def _times(stored: StoredSignal, *, size_bytes: int) -> dict[str, Any]:
     return times | {"frames": description.extents[0], "fps": per_second}
 
 
-def _networks(stored: StoredSignal) -> dict[str, Any]:
+def _field(stored: StoredSignal) -> dict[str, Any]:
+    return _coordinate_field(stored) if stored.grid is None else _grid_field(stored.grid)
+
+
+def _grid_field(grid: StoredGrid) -> dict[str, Any]:
+    network, architecture = grid.network.dequantised(), grid.network.architecture
+    factor = proved_contraction(network)
+    readout = float(np.abs(network.tensors["W"]).sum(axis=1).max())
+    return {
+        "field": "grid",
+        "levels": architecture.level_count,
+        "prior": grid.network.prior,
+        "parameters": architecture.parameter_count,
+        "hidden_width": architecture.hidden_width,
+        "width": architecture.width,
+        "stencil": architecture.stencil.name.lower(),
+        "steps": network.steps,
+        "contraction": factor,
+        "gain": readout / (1.0 - factor),
+        "macs_per_point": architecture.macs_per_point(network.steps),
+    }
+
+
+def _coordinate_field(stored: StoredSignal) -> dict[str, Any]:
     networks = stored.networks
     assert isinstance(networks, PackedNetworks)  # as it was read
     architectures = networks.architectures()
@@ -104,6 +131,7 @@ def _networks(stored: StoredSignal) -> dict[str, Any]:
     architecture = network.architecture
     parts = (architecture, network.tensors, network.state_scale)
     return {
+        "field": "coordinate",
         "units": len(networks),
         "parameters": sum(each.parameter_count for each in architectures),
         "filter": architecture.filter.name.lower(),

@@ -44,7 +44,8 @@ class EncodeOptions:
     target_psnr:
         PSNR in dB; of a sound the signal-to-noise ratio.
     field:
-        ``coordinate``; ``grid`` is not available yet.
+        ``coordinate``: all information in the weights. ``grid``, for photos and short videos:
+        a pyramid of latent grids under a small network, far fewer bits.
     filter:
         Filters of the coordinate field: ``siren``, ``fourier`` or ``gabor``.
     width:
@@ -88,8 +89,8 @@ class EncodeOptions:
         ):
             if value not in known:
                 raise OptionError(f"unknown {name} {value!r}; expected one of {', '.join(known)}")
-        if self.field == "grid":
-            raise OptionError("field grid is not available yet; use --field coordinate")
+        if self.field == "grid" and self.width is not None:
+            raise OptionError("a width is of the coordinate field; leave --width out or use --field coordinate")
         if len(self._rates) > 1:
             raise OptionError(f"{' and '.join(self._rates)} were given; expected at most one of them")
         if self.width is not None and not 1 <= self.width <= _LARGEST_WIDTH:

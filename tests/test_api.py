@@ -250,7 +250,8 @@ def test_a_time_limit_runs_through_all_phases(crop: NDArray[np.uint8]) -> None:
     ("options", "message"),
     [
         ({"preset": "best"}, "unknown preset 'best'"),
-        ({"field": "grid"}, "not available yet"),
+        ({"field": "pyramid"}, "unknown field"),
+        ({"field": "grid", "width": 4}, "width is of the coordinate field"),
         ({"filter": "relu"}, "unknown filter"),
         ({"metadata": "some"}, "unknown metadata"),
         ({"quality": 101}, "expected 0 to 100"),

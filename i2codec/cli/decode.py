@@ -41,6 +41,7 @@ from i2codec.notices import I2Warning
 @click.option("--resolution", type=int, metavar="N", help="Cells along the longest axis of a shape; 128 by default.")
 @click.option("--background", metavar="C", help="Colour under a transparent photo, such as white or #ff8800.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to decode.")
+@click.option("--allow-truncated", is_flag=True, help="Decode what a cut file of a grid field has.")
 @click.option("--force", is_flag=True, help="Replace the output if it exists.")
 def decode(source: str, destination: str | None, force: bool, **options: Any) -> None:
     """Decode the photo, sound, video or shape SRC.i2 at any resolution.

@@ -48,7 +48,7 @@ from i2codec.options import FIELDS, FILTERS, METADATA, EncodeOptions
     type=click.Choice(FIELDS),
     default=EncodeOptions.field,
     show_default=True,
-    help="Kind of field; grid is not available yet.",
+    help="All in the weights, or latent grids (photos and short videos): far fewer bits.",
 )
 @click.option(
     "--filter",

@@ -7,6 +7,7 @@ i + 1 and its centre is at i + ½.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -69,6 +70,15 @@ class AxisGrid:
         offset = float(2 * self.first / self.ratio)
         return half_extent * ((2.0 * indices.astype(np.float64) + offset) / count - (1.0 + 2.0 * start / length))
 
+    def positions(self, indices: Iterable[int]) -> Iterator[Fraction]:
+        """Native positions of output samples."""
+        return (self.first + index * self.ratio for index in indices)
+
+    @property
+    def shift_count(self) -> int:
+        """How many fractional parts the positions of the whole grid have, at most."""
+        return min(self.count, self.ratio.denominator)
+
     def first_at(self, position: int) -> int:
         """The first output sample at or after a native position; 0 to ``count``."""
         if position >= self.native:
@@ -111,10 +121,22 @@ class StampedGrid(AxisGrid):
 
     def coordinates(self, indices: Indices, *, start: int, length: int, half_extent: float) -> Floats:
         """See :class:`AxisGrid`: the position is where the middle of an output frame falls in its native frame."""
-        times = (indices.astype(np.float64) + 0.5) * float(self.period / self.stamps.time_base)
-        positions = np.interp(times, np.array(self.stamps.ticks, dtype=np.float64), np.arange(self.native + 1.0))
-        coordinates: Floats = half_extent * (2.0 * (positions - start) / length - 1.0)
+        coordinates: Floats = half_extent * (2.0 * (self._native_positions(indices) - start) / length - 1.0)
         return coordinates
+
+    def positions(self, indices: Iterable[int]) -> Iterator[Fraction]:
+        """See :class:`AxisGrid`."""
+        return map(Fraction, self._native_positions(np.fromiter(indices, dtype=np.int64)).tolist())
+
+    @property
+    def shift_count(self) -> int:
+        """See :class:`AxisGrid`."""
+        return self.count
+
+    def _native_positions(self, indices: Indices) -> Floats:
+        times = (indices.astype(np.float64) + 0.5) * float(self.period / self.stamps.time_base)
+        native: Floats = np.interp(times, np.array(self.stamps.ticks, dtype=np.float64), np.arange(self.native + 1.0))
+        return native
 
     def first_at(self, position: int) -> int:
         """See :class:`AxisGrid`."""

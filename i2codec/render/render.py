@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +19,16 @@ from i2codec.payload.file import StoredSignal
 from i2codec.render.axis_grid import AxisGrid, StampedGrid
 from i2codec.render.chunks import CHUNK_SHAPES, AxisSamples, render_windows
 from i2codec.render.evaluator import evaluator
+from i2codec.render.positions import AxisPositions
 from i2codec.render.window import Window, area_filter, low_pass, low_pass_source, source_window
 from i2codec.signal.colour import from_fitted
 from i2codec.signal.description import Axis, AxisName, SignalDescription
 from i2codec.signal.grid import half_extents
 from i2codec.signal.signal import Signal
 from i2codec.signal.timestamps import TimeStamps
+
+if TYPE_CHECKING:
+    from i2codec.render.grid_render import GridRenderer
 
 _PIECE_POINTS = 2**18  # bounds the memory of a piece, unless one chunk along the first axis is larger
 
@@ -95,7 +100,8 @@ class Rendering:
             If the region does not lie inside the signal, or an option is out of range.
         """
         self._stored, self._limits, self._device = stored, limits, choose_device(device)
-        self._colour_transform = stored.networks[0].colour_transform
+        network = stored.networks[0] if stored.grid is None else stored.grid.network
+        self._colour_transform = network.colour_transform
         native = stored.description.extents
         wanted = native if extents is None else tuple(extents)
         parts = [(0, extent) for extent in native] if region is None else list(region)
@@ -124,15 +130,24 @@ class Rendering:
 
     def pieces(self) -> Iterator[NDArray[np.float32]]:
         """The samples in order, cut along the first axis into pieces ``[n, *rest, C]`` of bounded size."""
-        side = CHUNK_SHAPES[len(self._windows)][0]
+        side = self._chunk_side
         rest = math.prod(plan.source.size for plan in self._plans(self.window)[1:])
         step = side * max(1, _PIECE_POINTS // (side * rest))
         for unit in range(self._stored.segments.count):
             first, stop = self._unit_samples(unit)
-            for start in range(first, stop, step):  # pieces start at chunks, so no chunk is rendered twice
+            for start in range(first, stop, step):  # pieces start at chunks: few or none are rendered twice
                 low, high = max(start, self.window.start), min(start + step, stop, self.window.stop)
                 if low < high:
                     yield self.samples(Window(self.window.count, low, high))
+
+    @property
+    def _chunk_side(self) -> int:
+        """Samples of a chunk along the first axis; those of a grid field are native ones, so it is rounded."""
+        if self._stored.grid is None:
+            return CHUNK_SHAPES[len(self._windows)][0]
+        from i2codec.render.grid_render import GRID_CHUNK_SHAPES
+
+        return max(1, math.floor(GRID_CHUNK_SHAPES[len(self._windows)][0] / self._grids[0].ratio))
 
     def samples(self, window: Window) -> NDArray[np.float32]:
         """Samples ``[n, *rest, C]`` of a part of the first axis, in their unit range.
@@ -166,6 +181,11 @@ class Rendering:
     def _units(self, plans: Sequence[_AxisPlan]) -> Iterator[NDArray[np.float32]]:
         """Fitted channels on the plans' source windows, unit by unit."""
         stored, source = self._stored, plans[0].source
+        if stored.grid is not None:
+            positions = [AxisPositions.of_grid(plan.grid, plan.source) for plan in plans]
+            with np.errstate(over="ignore", invalid="ignore"):  # as below
+                yield self._grid_renderer.render(positions)
+            return
         for unit in range(stored.segments.count):
             first, stop = self._unit_samples(unit, plans[0].grid)
             low, high = max(first, source.start), min(stop, source.stop)
@@ -185,6 +205,15 @@ class Rendering:
             evaluate = evaluator(stored.networks[unit].dequantised(), device=self._device)
             with np.errstate(over="ignore", invalid="ignore"):  # reported by the caller, for all devices alike
                 yield render_windows(evaluate, axes, channel_count=len(stored.description.channels))
+
+    @functools.cached_property
+    def _grid_renderer(self) -> GridRenderer:
+        from i2codec.render.grid_render import GridRenderer  # torch, which a coordinate field does without
+
+        grid = self._stored.grid
+        assert grid is not None
+        extents = self._stored.description.extents
+        return GridRenderer(grid.network.dequantised(), grid.latents, extents=extents, device=self._device)
 
     def _unit_samples(self, unit: int, grid: AxisGrid | None = None) -> tuple[int, int]:
         """First sample of a unit on a grid along the first axis, and the one after its last."""

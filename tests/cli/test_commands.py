@@ -212,7 +212,7 @@ def test_an_existing_output_needs_force(run: Run, photo: Path, packed: bytes) ->
         (("info", "text.png"), "not an .i2 file"),
         (("verify", "text.png"), "not an .i2 file"),
         (("compare", "photo.png", "text.png"), "text.png"),
-        (("encode", "photo.png", "--field", "grid"), "not available yet"),
+        (("encode", "photo.png", "--field", "grid", "--width", "9"), "width is of the coordinate field"),
         (("encode", "photo.png", "--lmbda", "1", "--quality", "3"), "at most one"),
     ],
 )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from i2codec.field.architecture import Architecture, Filter
+from i2codec.field.interpolation import level_extents
 from i2codec.field.module import ImplicitField
 from i2codec.fit.checkpoint import Checkpoint
 from i2codec.fit.effort import Effort
@@ -57,3 +62,46 @@ def fitted(field_fit: FieldFit, architecture: Architecture) -> ImplicitField:
     field = field_fit.start(architecture)
     field_fit.fit(field, stage="main", share=1.0)
     return field
+
+
+MakeContext = Callable[..., dict[str, Tensor]]
+MakeLatents = Callable[..., list[Tensor]]
+
+
+@pytest.fixture(scope="session")
+def make_context() -> MakeContext:
+    """Random context models in multiples of 1/1024; means are a few units off, scales lie around 3."""
+
+    def make(
+        *, axis_count: int = 2, level_count: int = 3, width: int = 8, gain: float = 1.0, seed: int = 0
+    ) -> dict[str, Tensor]:
+        features = 22 if axis_count == 3 else 17
+        shapes = {
+            "C_1": (width, features), "d_1": (level_count, width), "C_2": (width, width),
+            "d_2": (width,), "C_3": (2, width), "d_3": (level_count, 2),
+        }  # fmt: skip
+        generator = np.random.default_rng(seed)
+        tensors = {}
+        for name, shape in shapes.items():
+            spread = gain / math.sqrt(shape[1]) if name.startswith("C") else 0.3
+            tensors[name] = spread * generator.normal(size=shape)
+        tensors["C_3"] *= [[0.3], [0.15]]
+        tensors["d_3"][:, 1] += 1.5
+        return {name: torch.tensor(np.rint(1024.0 * tensor) / 1024.0).float() for name, tensor in tensors.items()}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_latents() -> MakeLatents:
+    """Random latents of all levels, finest first, on no integers unless ``rounded``."""
+
+    def make(
+        extents: tuple[int, ...], *, level_count: int = 3, spread: float = 2.0, rounded: bool = False, seed: int = 0
+    ) -> list[Tensor]:
+        generator = np.random.default_rng(seed)
+        shapes = [level_extents(extents, level) for level in range(level_count)]
+        levels = [torch.from_numpy(spread * generator.laplace(size=shape)).float() for shape in shapes]
+        return [torch.round(level) for level in levels] if rounded else levels
+
+    return make

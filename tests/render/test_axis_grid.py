@@ -80,6 +80,28 @@ def test_coordinates_are_the_positions_in_the_unit(grid, data):
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-11)
 
 
+@given(GRIDS, st.data())
+def test_positions_are_those_of_the_coordinates(grid, data):
+    indices = data.draw(st.lists(st.integers(0, grid.count - 1), max_size=9))
+    found = list(grid.positions(indices))
+    assert all(isinstance(place, Fraction) for place in found)
+    exact = [positions(grid)[index] for index in indices]
+    if isinstance(grid, StampedGrid):
+        np.testing.assert_allclose([float(place) for place in found], [float(place) for place in exact], atol=1e-11)
+    else:
+        assert found == exact
+    coordinates = grid.coordinates(np.array(indices, dtype=np.int64), start=0, length=grid.native, half_extent=1.0)
+    np.testing.assert_allclose([float(2 * place / grid.native - 1) for place in found], coordinates, atol=1e-11)
+
+
+@given(GRIDS)
+def test_there_are_no_more_shifts_than_are_counted(grid):
+    shifts = len({place % 1 for place in grid.positions(range(grid.count))})
+    assert shifts <= grid.shift_count <= grid.count
+    if not isinstance(grid, StampedGrid):
+        assert shifts == grid.shift_count
+
+
 @given(COUNTS, st.data(), st.floats(0.01, 1.0))
 def test_a_unit_has_its_own_sample_centres(native, data, half):
     start = data.draw(st.integers(0, native - 1))

@@ -1,0 +1,114 @@
+"""The context model in floats, for fitting: what a latent costs, with gradients.
+
+The same features and layers as the integer model that codes the latents (docs/format.md), without
+its rounding. What is fitted here is rounded once, when the file is written.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# Offsets in the plane of a node, then in the plane before (videos); the order is that of the weights.
+CAUSAL = ((0, -1), (0, -2), *((-1, dx) for dx in range(-2, 3)), *((-2, dx) for dx in range(-2, 3)))
+BEFORE = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
+_REACH = 2
+_LARGEST_FEATURE = 127.0
+_LARGEST_ACTIVATION = 4095.0 / 64.0  # in the integer model they have 12 bits, 6 of them fractional
+_LARGEST_MEAN = 127.0
+_LOG2_SCALE_RANGE = (-4.0, 5.875)  # of the tables' Laplace distributions
+_LEAST_PROBABILITY = 2.0**-16
+
+
+def feature_count(axis_count: int) -> int:
+    """Integers that the context model reads for a node."""
+    return len(CAUSAL) + 4 + 1 + (len(BEFORE) if axis_count == 3 else 0)
+
+
+def latent_bits(latents: Sequence[Tensor], tensors: Mapping[str, Tensor], *, first_level: int = 0) -> Tensor:
+    """Bits of latents, a scalar with gradient.
+
+    Parameters
+    ----------
+    latents:
+        Levels from ``first_level`` on, finest first, each ``[*grid]``; noisy or soft-rounded ones
+        count as densities.
+    tensors:
+        ``C_1`` to ``d_3``, see :class:`~i2codec.field.grid_architecture.GridArchitecture`.
+    """
+    planes = [latent[(None,) * (3 - latent.dim())] for latent in latents]
+    has_time = latents[0].dim() == 3
+    total = latents[0].new_zeros(())
+    for index, plane in enumerate(planes):
+        level = first_level + index
+        x = features(planes, index, has_time=has_time)
+        hidden = _activation(torch.addmm(tensors["d_1"][level][:, None], tensors["C_1"], x))
+        hidden = _activation(hidden + torch.addmm(tensors["d_2"][:, None], tensors["C_2"], hidden))
+        mean, log2_scale = torch.addmm(tensors["d_3"][level][:, None], tensors["C_3"], hidden)
+        mean = mean.clamp(-_LARGEST_MEAN, _LARGEST_MEAN)
+        total = total + laplace_bits(plane.reshape(-1), mean=mean, log2_scale=log2_scale).sum()
+    return total
+
+
+def features(planes: Sequence[Tensor], level: int, *, has_time: bool) -> Tensor:
+    """What the context model reads for every node of a level: ``[features, nodes]``."""
+    plane = planes[level]
+    height, width = plane.shape[1:]
+    padded = functional.pad(plane, (_REACH, _REACH, _REACH, _REACH))
+
+    def shifted(values: Tensor, dy: int, dx: int) -> Tensor:
+        return values[:, _REACH + dy : _REACH + dy + height, _REACH + dx : _REACH + dx + width]
+
+    read = [shifted(padded, dy, dx) for dy, dx in CAUSAL]
+    if has_time:
+        before = torch.cat([torch.zeros_like(padded[:1]), padded[:-1]])
+        read += [shifted(before, dy, dx) for dy, dx in BEFORE]
+    read += _nearest(planes[level + 1], plane.shape) if level + 1 < len(planes) else [torch.zeros_like(plane)] * 4
+    if level + 2 < len(planes):
+        read.append(_colocated(planes[level + 2], plane.shape, factor=4))
+    else:
+        read.append(torch.zeros_like(plane))
+    return torch.stack(read).reshape(len(read), -1).clamp(-_LARGEST_FEATURE, _LARGEST_FEATURE)
+
+
+def laplace_bits(values: Tensor, *, mean: Tensor, log2_scale: Tensor) -> Tensor:
+    """−log₂ of the mass of a Laplace distribution within half a step of ``values``."""
+    rate = torch.exp(-math.log(2.0) * log2_scale.clamp(*_LOG2_SCALE_RANGE))  # 1 / scale
+    distance = (values - mean).abs()
+    near = distance - 0.5
+    far_tail = 0.5 * torch.exp(-(distance + 0.5) * rate)
+    near_tail = 0.5 * torch.exp(-near.abs() * rate)
+    mass = torch.where(near > 0.0, near_tail - far_tail, 1.0 - near_tail - far_tail)
+    return -torch.log2(mass.clamp(min=_LEAST_PROBABILITY))
+
+
+def _activation(values: Tensor) -> Tensor:
+    return torch.relu(values).clamp(max=_LARGEST_ACTIVATION)
+
+
+def _nearest(coarser: Tensor, shape: Sequence[int]) -> list[Tensor]:
+    """Values of the next coarser level next to every node: its own, the nearest across, down, and diagonal."""
+    time = coarser.repeat_interleave(2, 0)[: shape[0]]
+    padded = functional.pad(time, (1, 1, 1, 1))
+    columns = [
+        (row[..., 1:-1].repeat_interleave(2, -1), torch.stack([row[..., :-2], row[..., 2:]], -1).flatten(-2))
+        for row in (padded[:, :-2], padded[:, 1:-1], padded[:, 2:])
+    ]
+    (up, up_side), (own, own_side), (down, down_side) = columns
+    wanted = [
+        own.repeat_interleave(2, 1),
+        own_side.repeat_interleave(2, 1),
+        torch.stack([up, down], 2).flatten(1, 2),
+        torch.stack([up_side, down_side], 2).flatten(1, 2),
+    ]
+    return [values[:, : shape[1], : shape[2]] for values in wanted]
+
+
+def _colocated(coarser: Tensor, shape: Sequence[int], *, factor: int) -> Tensor:
+    for axis, extent in enumerate(shape):
+        coarser = coarser.repeat_interleave(factor, axis).narrow(axis, 0, extent)
+    return coarser

@@ -1,0 +1,295 @@
+"""From a signal to its stored grid field: fit, quantise the networks, measure K, pack, verify."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from i2codec.container.limits import DEFAULT_LIMITS
+from i2codec.errors import FitError
+from i2codec.field.grid_architecture import GridArchitecture
+from i2codec.field.grid_module import GridField
+from i2codec.field.grid_stored import StoredGridNetwork
+from i2codec.field.stencil import Stencil
+from i2codec.fit.checkpoint import Checkpoint, CheckpointPart
+from i2codec.fit.context import feature_count
+from i2codec.fit.effort import Effort
+from i2codec.fit.goals import Goal
+from i2codec.fit.grid_loop import GridRun
+from i2codec.fit.grid_model import GridModel, GridObjective
+from i2codec.fit.grid_presets import GridPreset
+from i2codec.fit.grid_quantisation import Arrays, QuantisedTensors, quantise_tensors
+from i2codec.fit.grid_start import starting_tensors
+from i2codec.fit.grid_step_count import measure_grid_step_count
+from i2codec.fit.pricing import Pricing
+from i2codec.fit.progress import Progress, Reporter
+from i2codec.payload.file import StoredGrid, StoredSignal
+from i2codec.payload.grid_section import QuantisedGridNetwork, proved_contraction
+from i2codec.payload.latent_tiles import LatentTiles
+from i2codec.payload.latents_section import LatentPyramid
+from i2codec.prior.priors import prior_for
+from i2codec.signal.colour import channel_weights, to_fitted, transform_for
+from i2codec.signal.description import SignalDescription
+from i2codec.signal.metrics import psnr_db
+from i2codec.signal.signal import Signal
+
+_LEVELS = 7
+_EVALUATION_STEPS = 16
+"""Picard steps in which the encoder looks at its own field while it quantises."""
+# Step counts are within 1/1024 of the range, or a tenth of the error where that is less.
+_STEP_COUNT_TOLERANCE = 1.0 / 1024.0
+_CHECK_TOLERANCE = 0.005
+_OVERHEAD_BYTES = 160
+"""Of a file beside its latents and networks, for what is shown while it is fitted."""
+
+
+@dataclass(frozen=True)
+class GridSettings:
+    """What to fit and how.
+
+    Parameters
+    ----------
+    preset:
+        Phases and steps.
+    goal:
+        What is asked of rate and distortion.
+    stencil:
+        Neighbours of the implicit layer.
+    unrolled:
+        Fit the explicit twin.
+    seed:
+        Of the noise.
+    device:
+        ``cpu`` or ``cuda``.
+    time_limit_s:
+        If not ``None``, the time that the optimisation is laid over.
+    """
+
+    preset: GridPreset
+    goal: Goal
+    stencil: Stencil = Stencil.FULL
+    unrolled: bool = False
+    seed: int = 0
+    device: str = "cpu"
+    time_limit_s: float | None = None
+
+
+@dataclass
+class GridEncoder:
+    """Encodes one signal as a grid field.
+
+    Parameters
+    ----------
+    signal:
+        All of its samples.
+    settings:
+        What to fit and how.
+    reporter, checkpoint:
+        Where progress goes, and where an interrupted fit continues from.
+    """
+
+    signal: Signal
+    settings: GridSettings
+    reporter: Reporter = field(default_factory=Reporter)
+    checkpoint: Checkpoint | CheckpointPart = field(default_factory=Checkpoint)
+
+    distortion: float = field(default=math.nan, init=False)
+    """Of the decoded latents and networks, once :meth:`encode` is done."""
+
+    @property
+    def decibels(self) -> float:
+        """That distortion as PSNR."""
+        return psnr_db(self.distortion)
+
+    def encode(self) -> StoredSignal:
+        """Fit, quantise, measure and check; what the file will hold.
+
+        Raises
+        ------
+        FitError
+            If the fit diverges, or the file decodes to something else.
+        Cancelled
+            If the progress callback asks for it.
+        """
+        description, settings = self.signal.description, self.settings
+        architecture = self._architecture(description)
+        target, weights = self._target()
+        pricing = Pricing(settings.goal, point_count=description.point_count, overhead_bytes=_OVERHEAD_BYTES)
+        prior_number, start = starting_tensors(architecture, lmbda=pricing.lmbda, seed=settings.seed)
+        model = GridModel.start(
+            architecture,
+            start,
+            extents=description.extents,
+            contraction=None if settings.unrolled else settings.preset.contraction,
+            device=settings.device,
+            priors=prior_for(prior_number, architecture),
+        )
+        objective = GridObjective.of(target, weights, level_count=architecture.level_count)
+        self._fit(model, objective, pricing)
+        self.reporter.report(Progress("quantise", 0.0))
+        quantised = self._quantised(model, objective, prior_for(prior_number, architecture), lmbda=pricing.lmbda)
+        network = self._network(architecture, quantised, prior_number, model, objective)
+        latents = model.rounded()
+        grids = [latent.cpu().numpy().astype(np.int32) for latent in latents]
+        tiles = LatentTiles.of(description.axes, architecture.level_count)
+        stored = StoredGrid(network, LatentPyramid.of(grids, tiles=tiles, model=network.context_model()))
+        self._check(stored, latents, objective)
+        return StoredSignal(description, (), metadata=dict(self.signal.metadata), grid=stored)
+
+    def _architecture(self, description: SignalDescription) -> GridArchitecture:
+        axis_count = len(description.axes)
+        return GridArchitecture(
+            level_count=_LEVELS,
+            axis_count=axis_count,
+            channel_count=len(description.channels),
+            context_features=feature_count(axis_count),
+            stencil=self.settings.stencil,
+            unrolled=self.settings.unrolled,
+        )
+
+    def _target(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Fitted channels ``[C, *grid]``, and the weights of their errors."""
+        description = self.signal.description
+        fitted = np.moveaxis(to_fitted(self.signal.samples, transform_for(description)), -1, 0)
+        target = torch.from_numpy(np.ascontiguousarray(fitted)).to(self.settings.device)
+        return target, torch.from_numpy(channel_weights(description.channels)).to(self.settings.device)
+
+    def _fit(self, model: GridModel, native: GridObjective, pricing: Pricing) -> None:
+        """All phases of the preset."""
+        settings, preset = self.settings, self.settings.preset
+        effort = Effort(preset.steps(native.point_count), seconds=settings.time_limit_s)
+        for number, phase in enumerate(preset.phases):
+            objective = native
+            if phase.first_level:
+                level_count = len(model.latents)
+                objective = GridObjective.of(
+                    native.target, native.channel_weights, level_count=level_count, first_level=phase.first_level
+                )
+            run = GridRun(
+                model,
+                objective,
+                phase,
+                effort.clock(phase.share),
+                pricing=pricing,
+                seed=settings.seed * len(preset.phases) + number,
+                gradient_steps=preset.gradient_steps,
+                overhead_bytes=_OVERHEAD_BYTES,
+            )
+            run.run(reporter=self.reporter, checkpoint=self.checkpoint)
+
+    def _quantised(
+        self, model: GridModel, objective: GridObjective, prior: Mapping[str, NDArray[np.float64]], *, lmbda: float
+    ) -> QuantisedTensors:
+        """The networks in units of their steps, chosen by the loss on the rounded latents.
+
+        The synthesis bears on the distortion alone and the context model on the rate, so each is
+        a search of its own.
+        """
+        latents, architecture = model.rounded(), model.field.architecture
+        device = self.settings.device
+        tensors = {**model.field.stored_tensors(), **dict(model.context.items())}
+        arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+
+        def distortion(trial: Arrays) -> float:
+            network = StoredGridNetwork(
+                architecture, {k: v.astype(np.float32) for k, v in trial.items()}, _EVALUATION_STEPS
+            )
+            return _finite(self._distortion(network, latents, objective))
+
+        def cost_of_rate(trial: Arrays) -> float:
+            context = {name: torch.from_numpy(array.astype(np.float32)).to(device) for name, array in trial.items()}
+            trial_model = GridModel([], model.field, nn.ParameterDict(context).requires_grad_(False))
+            return _finite(lmbda * float(objective.rate(trial_model, latents)))
+
+        parts = []
+        for names, loss in (
+            (architecture.synthesis_shapes, distortion),
+            (architecture.context_shapes, cost_of_rate),
+        ):
+            part = quantise_tensors(
+                {name: arrays[name] for name in names},
+                {name: prior[name] for name in names},
+                loss=loss,
+                price=lmbda / objective.point_count,
+                bounded=() if self.settings.unrolled else ("A",),
+            )
+            parts.append(part)
+        return QuantisedTensors(
+            {name: integers for part in parts for name, integers in part.integers.items()},
+            {name: step for part in parts for name, step in part.steps.items()},
+        )
+
+    def _network(
+        self,
+        architecture: GridArchitecture,
+        quantised: QuantisedTensors,
+        prior_number: int,
+        model: GridModel,
+        objective: GridObjective,
+    ) -> QuantisedGridNetwork:
+        """The network as it is stored, with its proved contraction and the step count K."""
+        network = QuantisedGridNetwork(
+            architecture,
+            quantised.integers,
+            quantised.steps,
+            contraction=0.0,
+            steps=self.settings.preset.gradient_steps if architecture.unrolled else _EVALUATION_STEPS,
+            prior=prior_number,
+            colour_transform=transform_for(self.signal.description),
+        )
+        if architecture.unrolled:
+            return network
+        exact, latents = network.dequantised(), model.rounded()
+        rmse = math.sqrt(self._distortion(exact, latents, objective))
+        steps = measure_grid_step_count(
+            GridField.from_stored(exact).to(self.settings.device),
+            latents,
+            extents=self.signal.description.extents,
+            tolerance=min(_STEP_COUNT_TOLERANCE, max(rmse / 10.0, 2.0**-18)),
+        )
+        limit = self._distortion(replace(exact, steps=DEFAULT_LIMITS.max_steps), latents, objective)
+        while steps < DEFAULT_LIMITS.max_steps and (
+            self._distortion(replace(exact, steps=steps), latents, objective) > limit * (1.0 + 0.5 * _CHECK_TOLERANCE)
+        ):
+            steps += 1  # many small errors that agree are more than one
+        if steps > DEFAULT_LIMITS.max_steps:
+            raise FitError(f"the fixed point needs {steps} steps; at most {DEFAULT_LIMITS.max_steps} are allowed")
+        return replace(network, steps=steps, contraction=proved_contraction(exact))
+
+    def _distortion(self, network: StoredGridNetwork, latents: Sequence[Tensor], objective: GridObjective) -> float:
+        """Of a stored network on integer latents."""
+        field = GridField.from_stored(network).to(self.settings.device)
+        model = GridModel([], field, nn.ParameterDict())
+        return float(objective.distortion(objective.output(model, latents, steps=network.steps)))
+
+    def _check(self, stored: StoredGrid, latents: Sequence[Tensor], objective: GridObjective) -> None:
+        """Decode what was packed, as the decoder does, and hold it against what it is meant to be.
+
+        Raises
+        ------
+        FitError
+            If the latents differ, or the distortion is more than 0.5 % over that of the fixed point.
+        """
+        network, tiles = stored.network, stored.latents.tiles
+        decoded = LatentPyramid(stored.latents.payloads, tiles=tiles, model=network.context_model()).levels()
+        wanted = [latent.cpu().numpy() for latent in latents]
+        if not all(np.array_equal(found, grid) for found, grid in zip(decoded, wanted, strict=True)):
+            raise FitError("the latents decode to others than were packed; nothing was written: please report this")
+        exact = network.dequantised()
+        limit = self._distortion(replace(exact, steps=DEFAULT_LIMITS.max_steps), latents, objective)
+        self.distortion = self._distortion(exact, latents, objective)
+        if not network.architecture.unrolled and not self.distortion <= limit * (1.0 + _CHECK_TOLERANCE) + 1e-9:
+            raise FitError(
+                f"the file decodes to {self.decibels:.2f} dB, the fit had {psnr_db(limit):.2f} dB; "
+                "nothing was written: please report this"
+            )
+
+
+def _finite(value: float) -> float:
+    return value if math.isfinite(value) else math.inf

@@ -1,0 +1,215 @@
+"""The fit of a grid field: latents and networks together, for distortion + λ · rate.
+
+Ladune et al., "COOL-CHIC", ICCV 2023, section 3, and Kim et al., "C3", CVPR 2024, section 3.1, with
+the implicit layer of Huang, Bai, Kolter, "(Implicit)²", NeurIPS 2021: the state of step t − 1 starts
+the solve of step t, and the gradient passes through the last applications of F (section 3.3).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from i2codec.errors import FitError
+from i2codec.fit.checkpoint import Checkpoint, CheckpointPart
+from i2codec.fit.clock import Clock
+from i2codec.fit.grid_model import LATENT_SCALE, GridModel, GridObjective
+from i2codec.fit.pricing import Pricing
+from i2codec.fit.progress import Progress, Reporter
+from i2codec.fit.soft_rounding import noisy
+from i2codec.signal.metrics import psnr_db
+
+_ADAM_BETAS = (0.9, 0.99)
+_STEPS_BETWEEN_CORRECTIONS = 6
+_DECODED_STEPS = 8  # enough for a look at what the fit has
+_LARGEST_GRADIENT = 0.1  # in the Euclidean norm; without it fits diverge
+
+
+@dataclass(frozen=True)
+class GridPhase:
+    """A stretch of the fit.
+
+    Parameters
+    ----------
+    name:
+        In reports.
+    share:
+        Of the effort.
+    rates:
+        Learning rate at its start and end, along half a cosine.
+    network_factor:
+        What the networks' rate is times that of the latents.
+    temperatures, deviations:
+        Of the soft rounding and its noise, at its start and end.
+    freezes_latents:
+        Round the latents and train the networks alone.
+    first_level:
+        The finest level that is fitted, at its own resolution.
+    """
+
+    name: str
+    share: float
+    rates: tuple[float, float]
+    network_factor: float = 1.0
+    temperatures: tuple[float, float] = (0.3, 0.1)
+    deviations: tuple[float, float] = (0.22, 0.15)
+    freezes_latents: bool = False
+    first_level: int = 0
+
+
+class GridRun:
+    """One phase of the fit of one model.
+
+    Parameters
+    ----------
+    model, objective:
+        What is fitted, and to what.
+    phase, clock:
+        How, and for how long.
+    pricing:
+        λ as the fit goes on.
+    seed:
+        Of the noise.
+    gradient_steps:
+        Applications of F that carry the gradient.
+    overhead_bytes:
+        Bytes of the file beside the latents, for the estimated size in reports.
+    """
+
+    def __init__(
+        self,
+        model: GridModel,
+        objective: GridObjective,
+        phase: GridPhase,
+        clock: Clock,
+        *,
+        pricing: Pricing,
+        seed: int,
+        gradient_steps: int,
+        overhead_bytes: int,
+    ) -> None:
+        """Prepare the optimiser."""
+        self._model, self._objective, self._phase, self._clock = model, objective, phase, clock
+        self._pricing, self._gradient_steps, self._overhead_bytes = pricing, gradient_steps, overhead_bytes
+        self._generator = torch.Generator(device=objective.target.device).manual_seed(seed)
+        self._networks = model.networks()
+        self._latents = [] if phase.freezes_latents else model.latents[objective.first_level :]
+        self._frozen = model.rounded()[objective.first_level :] if phase.freezes_latents else []
+        groups = [{"params": self._networks, "factor": phase.network_factor}]
+        if self._latents:
+            groups.append({"params": self._latents, "factor": 1.0})
+        self._optimiser = torch.optim.Adam(groups, lr=phase.rates[0], betas=_ADAM_BETAS, fused=True)
+        self._state: Tensor | None = None
+        self._step = 0
+        self._last = (math.nan, math.nan)
+
+    def run(self, *, reporter: Reporter, checkpoint: Checkpoint | CheckpointPart) -> None:
+        """Take all steps of the phase, from the checkpoint's state where it has one.
+
+        Raises
+        ------
+        FitError
+            If the loss is not finite.
+        Cancelled
+            If the progress callback asks for it.
+        """
+        self._restore(checkpoint.load(self._phase.name))
+        while (fraction := self._clock.fraction(self._step)) < 1.0:
+            self._take_step(fraction)
+            if reporter.due:
+                self._report(reporter, fraction)
+            if checkpoint.due:
+                checkpoint.save(self._phase.name, self._snapshot())
+        checkpoint.save(self._phase.name, self._snapshot())
+
+    def _take_step(self, fraction: float) -> None:
+        model, objective, phase = self._model, self._objective, self._phase
+        latents = self._noisy(fraction)
+        state = self._solve(model.field.inject(objective.reader(latents)))
+        distortion = objective.distortion(model.field.read_out(state))
+        rate = objective.rate(model, latents)
+        self._last = float(distortion.detach()), float(rate.detach())
+        if not math.isfinite(sum(self._last)):
+            raise FitError("the loss is not finite: the fit diverged; try another --seed")
+        network_rate = model.network_bits() / objective.point_count
+        if self._pricing.follows and self._step % _STEPS_BETWEEN_CORRECTIONS == 0:
+            found, decoded_rate = objective.decoded(model, steps=_DECODED_STEPS)
+            self._pricing.follow(fraction, distortion=found, rate=decoded_rate + float(network_rate.detach()))
+        lmbda = self._pricing.lmbda
+        self._optimiser.zero_grad(set_to_none=True)
+        (distortion + lmbda * (rate + network_rate)).backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._networks, _LARGEST_GRADIENT)
+        nn.utils.clip_grad_norm_(self._latents, _LARGEST_GRADIENT)
+        for group in self._optimiser.param_groups:
+            group["lr"] = group["factor"] * _blend(phase.rates, 0.5 - 0.5 * math.cos(math.pi * fraction))
+        self._optimiser.step()
+        self._state = state.detach()
+        self._step += 1
+
+    def _noisy(self, fraction: float) -> Sequence[Tensor]:
+        temperature = _blend(self._phase.temperatures, fraction)
+        deviation = _blend(self._phase.deviations, fraction)
+        return self._frozen or [
+            noisy(LATENT_SCALE * latent, temperature=temperature, deviation=deviation, generator=self._generator)
+            for latent in self._latents
+        ]
+
+    def _solve(self, u: Tensor) -> Tensor:
+        """States with the gradient of the last applications of F, from the state of the step before."""
+        field = self._model.field
+        recurrence = field.recurrence()
+        if recurrence is None:
+            return u
+        state, applications = self._state, self._gradient_steps
+        if state is None or field.architecture.unrolled:
+            state, applications = u, applications - 1  # the first application, from zero
+        for _ in range(applications):
+            state = field.layer(state, u, recurrence)
+        return state
+
+    def _report(self, reporter: Reporter, fraction: float) -> None:
+        distortion, rate = self._last
+        reporter.report(
+            Progress(
+                stage=self._phase.name,
+                fraction=fraction,
+                step=self._step,
+                psnr_db=psnr_db(distortion),
+                size_bytes=self._overhead_bytes + round(rate * self._objective.point_count / 8),
+                remaining_s=self._clock.remaining_s(self._step),
+            )
+        )
+
+    def _snapshot(self) -> dict[str, Any]:
+        return {
+            "step": self._step,
+            "latents": [latent.detach().clone() for latent in self._model.latents],
+            "networks": [parameter.detach().clone() for parameter in self._networks],
+            "optimiser": self._optimiser.state_dict(),
+            "state": self._state,
+            "noise": self._generator.get_state(),
+            "lmbda": self._pricing.lmbda,
+        }
+
+    def _restore(self, snapshot: dict[str, Any] | None) -> None:
+        if snapshot is None:
+            return
+        self._step = snapshot["step"]
+        with torch.no_grad():
+            for name, tensors in (("latents", self._model.latents), ("networks", self._networks)):
+                for tensor, saved in zip(tensors, snapshot[name], strict=True):
+                    tensor.copy_(saved)
+        self._optimiser.load_state_dict(snapshot["optimiser"])
+        device = self._objective.target.device
+        self._state = None if snapshot["state"] is None else snapshot["state"].to(device)
+        self._generator.set_state(snapshot["noise"])
+        self._pricing.lmbda = snapshot["lmbda"]
+
+
+def _blend(ends: tuple[float, float], fraction: float) -> float:
+    return ends[0] + (ends[1] - ends[0]) * fraction

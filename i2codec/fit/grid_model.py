@@ -1,0 +1,156 @@
+"""A grid field while it is fitted, and what it is fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from i2codec.field.grid_architecture import GridArchitecture
+from i2codec.field.grid_module import GridField, LatentReader
+from i2codec.field.interpolation import level_extents
+from i2codec.fit.context import latent_bits
+from i2codec.fit.context_fast import fast_latent_bits
+
+LATENT_SCALE = 16.0
+"""Latents are trained at a sixteenth of their size, so that one learning rate suits all parameters."""
+
+_TYPICAL_STEP = 2.0**-5
+"""Of what the search chooses for networks (docs/latents.md)."""
+
+
+@dataclass
+class GridModel:
+    """What is fitted to one signal; all of it is trained in place.
+
+    Parameters
+    ----------
+    latents:
+        Levels, finest first, divided by :data:`LATENT_SCALE`.
+    field:
+        The synthesis.
+    context:
+        The context model's tensors.
+    """
+
+    latents: list[Tensor]
+    field: GridField
+    context: nn.ParameterDict
+    priors: list[Tensor] = field(default_factory=list)
+    """What the networks' coded parameters are counted from, in the order of :meth:`networks`."""
+
+    @classmethod
+    def start(
+        cls,
+        architecture: GridArchitecture,
+        tensors: Mapping[str, np.ndarray],
+        *,
+        extents: tuple[int, ...],
+        contraction: float | None,
+        device: str,
+        priors: Mapping[str, np.ndarray] | None = None,
+    ) -> GridModel:
+        """Latents of 0 and networks of the given parameters; their own ``priors`` if none are given."""
+        parameters = {
+            name: torch.tensor(np.asarray(tensor), dtype=torch.float32, device=device)
+            for name, tensor in tensors.items()
+        }
+        synthesis = {name: parameters[name] for name in architecture.synthesis_shapes}
+        context = {name: nn.Parameter(parameters[name]) for name in architecture.context_shapes}
+        latents = [
+            torch.zeros(level_extents(extents, level), device=device, requires_grad=True)
+            for level in range(architecture.level_count)
+        ]
+        field = GridField(architecture, synthesis, contraction=contraction)
+        model = cls(latents, field, nn.ParameterDict(context))
+        counted_from = tensors if priors is None else priors
+        names = [*field.tensors, *model.context]  # in the order of networks()
+        model.priors = [
+            torch.tensor(np.asarray(counted_from[name]), dtype=torch.float32, device=device) for name in names
+        ]
+        return model
+
+    def networks(self) -> list[nn.Parameter]:
+        """Parameters of the synthesis and of the context model."""
+        return [*self.field.parameters(), *self.context.parameters()]
+
+    def network_bits(self) -> Tensor:
+        """About what the networks cost beyond their priors, a scalar with gradient.
+
+        A smooth stand-in for the coded size, which is found by a search at the end.
+        """
+        costs = [
+            torch.log2(1.0 + (parameter - prior).abs() / _TYPICAL_STEP).sum()
+            for parameter, prior in zip(self.networks(), self.priors, strict=True)
+        ]
+        return 2.0 * torch.stack(costs).sum()
+
+    def rounded(self) -> list[Tensor]:
+        """The latents as they would be coded."""
+        return [torch.round(LATENT_SCALE * latent.detach()) for latent in self.latents]
+
+
+@dataclass
+class GridObjective:
+    """Distortion and rate of a model on one signal, at its native resolution or a lower one.
+
+    Parameters
+    ----------
+    target:
+        Fitted channels ``[C, *grid]``.
+    channel_weights:
+        ``[C]`` weights of the channels' squared errors.
+    reader:
+        Reads the latents from ``first_level`` on at the samples.
+    point_count:
+        Native grid points of the signal, over which the rate is counted whatever the resolution.
+    first_level:
+        The finest level that is fitted.
+    """
+
+    target: Tensor
+    channel_weights: Tensor
+    reader: LatentReader
+    point_count: int
+    first_level: int = 0
+
+    @classmethod
+    def of(cls, target: Tensor, channel_weights: Tensor, *, level_count: int, first_level: int = 0) -> GridObjective:
+        """On ``target`` ``[C, *grid]`` averaged over cells of 2 to the ``first_level`` samples a side."""
+        extents = tuple(target.shape[1:])
+        positions = [(np.arange(count) + 0.5) * 2.0**first_level for count in level_extents(extents, first_level)]
+        reader = LatentReader(extents, positions, levels=range(first_level, level_count)).to(target.device)
+        point_count = int(np.prod(extents))
+        return cls(_averaged(target, first_level), channel_weights, reader, point_count, first_level)
+
+    def distortion(self, output: Tensor) -> Tensor:
+        """Weighted mean squared error of ``output`` ``[C, *grid]``, a scalar."""
+        return (output - self.target).square().flatten(1).mean(dim=1) @ self.channel_weights
+
+    def rate(self, model: GridModel, latents: Sequence[Tensor]) -> Tensor:
+        """Bits per native grid point of ``latents`` from ``first_level`` on, a scalar."""
+        count = fast_latent_bits if self.target.device.type == "cpu" else latent_bits
+        return count(latents, dict(model.context.items()), first_level=self.first_level) / self.point_count
+
+    @torch.no_grad()
+    def decoded(self, model: GridModel, *, steps: int) -> tuple[float, float]:
+        """Distortion and rate of the rounded latents, solved from zero in ``steps``."""
+        latents = model.rounded()[self.first_level :]
+        return float(self.distortion(self.output(model, latents, steps=steps))), float(self.rate(model, latents))
+
+    @torch.no_grad()
+    def output(self, model: GridModel, latents: Sequence[Tensor], *, steps: int) -> Tensor:
+        """Φ ``[C, *grid]`` of latents from ``first_level`` on, solved from zero in ``steps``."""
+        field = model.field
+        return field.read_out(field.state(field.inject(self.reader(latents)), steps=steps))
+
+
+def _averaged(target: Tensor, level: int) -> Tensor:
+    """Means over cells of 2ˡ samples a side; cells at the end are means of what is left."""
+    pool = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)[target.dim() - 2]
+    sides = [min(2**level, extent) for extent in target.shape[1:]]
+    return pool(target[None], sides, ceil_mode=True)[0]

@@ -1,0 +1,68 @@
+"""Presets of grid fits as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from i2codec.errors import OptionError
+from i2codec.fit.grid_loop import GridPhase
+
+_WHOLE = (
+    GridPhase("fit", share=0.92, rates=(1e-2, 1e-3), network_factor=0.3),
+    GridPhase("close", share=0.08, rates=(2e-3, 1e-4), freezes_latents=True),
+)
+
+
+@dataclass(frozen=True)
+class GridPreset:
+    """How to fit a grid field.
+
+    Parameters
+    ----------
+    name:
+        How the user asks for it.
+    point_steps:
+        Optimiser steps times native grid points: large photos take fewer steps.
+    most_steps, least_steps:
+        Bounds on the steps.
+    phases:
+        In order.
+    gradient_steps:
+        Applications of F that carry the gradient.
+    contraction:
+        Bound c on the recurrence in the sup norm.
+    """
+
+    name: str
+    point_steps: float
+    most_steps: int
+    least_steps: int = 50
+    phases: tuple[GridPhase, ...] = _WHOLE
+    gradient_steps: int = 2
+    contraction: float = 0.75
+
+    def steps(self, point_count: int) -> int:
+        """Optimiser steps of all phases together for a signal of so many grid points."""
+        return max(self.least_steps, min(self.most_steps, round(self.point_steps / point_count)))
+
+    def with_steps(self, steps: int) -> GridPreset:
+        """The same with a fixed number of steps."""
+        return replace(self, least_steps=steps, most_steps=steps)
+
+
+GRID_PRESETS = {
+    preset.name: preset
+    for preset in (
+        GridPreset("draft", point_steps=3e7, most_steps=200),
+        GridPreset("fast", point_steps=1.6e8, most_steps=1200),
+        GridPreset("medium", point_steps=1.6e9, most_steps=8000),
+        GridPreset("slow", point_steps=8e9, most_steps=40000),
+    )
+}
+
+
+def get_grid_preset(name: str) -> GridPreset:
+    """A preset by name; raises :class:`OptionError` if there is none."""
+    if name not in GRID_PRESETS:
+        raise OptionError(f"unknown preset {name!r}; expected one of {', '.join(GRID_PRESETS)}")
+    return GRID_PRESETS[name]

@@ -1,0 +1,75 @@
+"""λ for what is asked: given, or found while the fit goes on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from i2codec.fit.goals import DEFAULT_QUALITY, Goal, LossGoal, PriceGoal, PsnrGoal, SizeGoal, lmbda_of_quality
+
+# Along a rate–distortion curve of photos, λ falls by about 10 for each 2.2 doublings of the size,
+# and each 10 dB (measured over Kodak between 0.1 and 1.5 bits per pixel, docs/latents.md).
+_SIZE_EXPONENT = -1.5
+_FOLLOWING = 0.3  # part of what is missing that a correction makes up for
+_FIRST_CORRECTION = 0.15  # of the fit: before that neither size nor distortion says much
+_SMALLEST, _LARGEST = 1e-7, 10.0
+
+
+@dataclass
+class Pricing:
+    """λ as the fit goes on.
+
+    Where a size or a PSNR is asked for, λ follows what the fit has from step to step, so a target
+    costs no more steps than a λ.
+
+    Parameters
+    ----------
+    goal:
+        What is asked of rate and distortion.
+    point_count:
+        Grid points of the signal.
+    overhead_bytes:
+        Of the file, beside the latents.
+    """
+
+    goal: Goal
+    point_count: int
+    overhead_bytes: int
+    lmbda: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        match self.goal:
+            case PriceGoal(lmbda):
+                self.lmbda = lmbda
+            case LossGoal():
+                self.lmbda = lmbda_of_quality(DEFAULT_QUALITY)
+            case SizeGoal():
+                bpp = self.goal.size_bytes * 8 / self.point_count
+                self.lmbda = _within_bounds(0.004 * math.pow(bpp / 0.35, _SIZE_EXPONENT))
+            case PsnrGoal(wanted_db):
+                self.lmbda = _within_bounds(0.004 * math.pow(10.0, (29.0 - wanted_db) / 10.0))
+
+    @property
+    def follows(self) -> bool:
+        """Whether λ depends on what the fit has."""
+        return isinstance(self.goal, SizeGoal | PsnrGoal)
+
+    def follow(self, fraction: float, *, distortion: float, rate: float) -> None:
+        """Correct λ at a part of the fit that decodes to ``distortion`` at ``rate`` bits per grid point."""
+        if self.follows and fraction >= _FIRST_CORRECTION:
+            factor = math.exp(_FOLLOWING * self._missing(distortion, rate))
+            self.lmbda = _within_bounds(self.lmbda * factor)
+
+    def _missing(self, distortion: float, rate: float) -> float:
+        """Logarithm of what λ is to be multiplied by, as far as the curve's slope tells."""
+        if isinstance(self.goal, SizeGoal):
+            size = self.overhead_bytes + rate * self.point_count / 8
+            return -_SIZE_EXPONENT * math.log(size / self.goal.size_bytes)
+        if isinstance(self.goal, PsnrGoal):
+            wanted = math.pow(10.0, -self.goal.psnr_db / 10.0)
+            return math.log(wanted / max(distortion, 1e-12))
+        return 0.0
+
+
+def _within_bounds(lmbda: float) -> float:
+    return min(max(lmbda, _SMALLEST), _LARGEST)

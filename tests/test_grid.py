@@ -1,0 +1,137 @@
+"""Grid fields through the public verbs: every round trip has a floor on quality and a ceiling on size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import i2codec
+from i2codec.errors import Cancelled, OptionError
+from i2codec.notices import DamagedSourceWarning
+from i2codec.payload import latents_section
+from i2codec.payload.file import read_file
+
+_OPTIONS = {"field": "grid", "preset": "draft", "steps": 120, "lmbda": 0.002}
+
+
+def _psnr(first, second) -> float:
+    difference = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    return float(-10.0 * np.log10(np.mean(difference**2)))
+
+
+@pytest.fixture(scope="module")
+def crop() -> np.ndarray:
+    photo = Image.open(Path(__file__).parent / "data" / "coffee.png").convert("RGB")
+    return np.asarray(photo)[64:176, 96:226]
+
+
+@pytest.fixture(scope="module")
+def packed(crop: np.ndarray) -> bytes:
+    return i2codec.encode(crop, **_OPTIONS)
+
+
+def test_round_trip(crop, packed):
+    decoded = i2codec.decode(packed).samples
+    assert decoded.shape == crop.shape
+    assert _psnr(decoded, crop / 255.0) > 27.0
+    assert len(packed) < 2500
+    i2codec.verify(packed)
+
+
+def test_the_latents_and_the_networks_matter(crop, packed):
+    (stored,) = read_file(packed)
+    assert stored.grid is not None
+    latents = stored.grid.latents.levels()
+    assert all(level.any() for level in latents[1:])
+    flat = np.full(crop.shape, crop.mean(axis=(0, 1)) / 255.0)
+    assert _psnr(flat, crop / 255.0) < 20.0  # what is left without them
+
+
+def test_the_same_input_gives_the_same_bytes(crop, packed):
+    assert i2codec.encode(crop, **_OPTIONS) == packed
+    assert i2codec.encode(crop, **{**_OPTIONS, "seed": 1}) != packed
+
+
+def test_parts_and_sizes_agree_with_the_whole(packed):
+    whole = i2codec.decode(packed).samples
+    part = i2codec.decode(packed, region=(20, 10, 50, 40)).samples
+    np.testing.assert_array_equal(part, whole[10:50, 20:70])
+    double = i2codec.decode(packed, scale=2).samples
+    assert double.shape == (224, 260, 3)
+    halved = double.reshape(112, 2, 130, 2, 3).mean(axis=(1, 3))
+    assert _psnr(halved, whole) > 35.0
+    assert i2codec.decode(packed, size=(100, 77)).samples.shape == (77, 100, 3)
+
+
+def test_an_interrupted_fit_continues_to_the_same_bytes(crop, packed, tmp_path):
+    checkpoint = tmp_path / "checkpoint"
+    reports = iter(range(100))
+    with pytest.raises(Cancelled):
+        i2codec.encode(crop, checkpoint=checkpoint, progress=lambda _: next(reports) < 3, **_OPTIONS)
+    assert i2codec.encode(crop, checkpoint=checkpoint, **_OPTIONS) == packed
+    assert not checkpoint.exists()
+
+
+@pytest.mark.parametrize("size", [1200, 2400])
+def test_a_size_is_met(crop, size):
+    packed = i2codec.encode(crop, field="grid", preset="draft", steps=300, target_size=size)
+    assert abs(len(packed) / size - 1.0) < 0.05
+
+
+def test_a_psnr_is_met(crop):
+    packed = i2codec.encode(crop, field="grid", preset="draft", steps=150, target_psnr=28.0)
+    assert abs(_psnr(i2codec.decode(packed).samples, crop / 255.0) - 28.0) < 0.5
+
+
+def test_grey_and_sixteen_bits(crop):
+    grey = np.asarray(Image.fromarray(crop).convert("L"))
+    packed = i2codec.encode(grey, **_OPTIONS)
+    decoded = i2codec.decode(packed)
+    assert decoded.samples.shape == (*grey.shape, 1)
+    assert _psnr(decoded.samples[..., 0], grey / 255.0) > 25.0
+    assert len(packed) < 3500
+    deep = i2codec.encode(grey.astype(np.uint16) * 257, **_OPTIONS)
+    assert _psnr(i2codec.decode(deep).samples[..., 0], grey / 255.0) > 25.0
+
+
+def test_transparency(crop):
+    alpha = np.full((*crop.shape[:2], 1), 255, dtype=np.uint8)
+    alpha[30:60, 40:90] = 0
+    packed = i2codec.encode(np.concatenate([crop, alpha], axis=-1), **_OPTIONS)
+    found = i2codec.decode(packed).samples[..., 3]
+    assert found[35:55, 45:85].max() < 0.2
+    assert found[:20].min() > 0.9
+
+
+def test_a_cut_file_is_a_coarser_picture(monkeypatch, crop):
+    monkeypatch.setattr(latents_section, "SECTION_BYTES", 300)  # as if the photo were large
+    monkeypatch.setattr(latents_section.pack_latents, "__kwdefaults__", {"section_bytes": 300})
+    packed = i2codec.encode(crop, **{**_OPTIONS, "lmbda": 0.0005})
+    cut = packed[: len(packed) * 2 // 3]
+    with pytest.raises(i2codec.FormatError):
+        i2codec.decode(cut)
+    with pytest.warns(DamagedSourceWarning, match="the file is cut: [1-6] of 7 levels are whole"):
+        coarse = i2codec.decode(cut, allow_truncated=True, size=(16, 14)).samples
+    small = np.asarray(Image.fromarray(crop).resize((16, 14), Image.Resampling.BOX)) / 255.0
+    assert _psnr(coarse, small) > 18.0
+
+
+def test_info_speaks_of_grids(packed):
+    found = i2codec.info(packed)
+    assert found["field"] == "grid"
+    assert found["levels"] == 7
+    assert found["contraction"] < 1.0
+    assert 1 <= found["steps"] <= 64
+    assert found["size_bytes"] == len(packed)
+
+
+def test_what_has_no_grid_field_says_so(tmp_path):
+    sound = tmp_path / "s.wav"
+    import soundfile
+
+    soundfile.write(sound, np.sin(np.arange(4000) / 10.0), 8000)
+    with pytest.raises(OptionError, match="use --field coordinate"):
+        i2codec.encode(sound, field="grid")
