@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _TARGET_TOLERANCE = 0.05
 _SOUND_TRACK_SHARE = 0.125  # of a video's size
-_MOST_GRID_POINTS = 2**25  # about 20 GB while it is fitted
+_MOST_GRID_POINTS = 2**24  # 650 to 800 bytes each while it is fitted: 12 GB
 
 Encodable = Source | Signal | NDArray[np.generic]
 """A path, the bytes of a file, a signal, or an array of a photo."""

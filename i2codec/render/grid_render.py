@@ -117,7 +117,7 @@ class GridRenderer:
         for place, extent in zip(positions, self._extents, strict=True):
             low = max(0, math.floor(place[0] / 2**level - 0.5) - KERNEL_REACH + 1)
             high = min(-(-extent >> level), math.floor(place[-1] / 2**level - 0.5) + KERNEL_REACH + 1)
-            region.append((min(low, high - 1), high))
+            region.append((low, high))
         values = torch.from_numpy(self._latents.window(level, region).astype(np.float32)).to(self._device)
         for axis, (place, (low, high)) in enumerate(zip(positions, region, strict=True)):
             matrix = interpolation_matrix(place, node_count=high - low, level=level, first_node=low)

@@ -135,14 +135,18 @@ class Rendering:
         step = side * max(1, _PIECE_POINTS // (side * rest))
         for unit in range(self._stored.segments.count):
             first, stop = self._unit_samples(unit)
-            for start in range(first, stop, step):  # pieces start at chunks: few or none are rendered twice
+            for start in range(first, stop, step):  # pieces start at chunks, so no chunk is rendered twice
                 low, high = max(start, self.window.start), min(start + step, stop, self.window.stop)
                 if low < high:
                     yield self.samples(Window(self.window.count, low, high))
 
     @property
     def _chunk_side(self) -> int:
-        """Samples of a chunk along the first axis; those of a grid field are native ones, so it is rounded."""
+        """Samples of a chunk along the first axis.
+
+        Chunks of a grid field are of native samples: where the sizes leave a fraction, it is left
+        out, and pieces share the chunks at their ends.
+        """
         if self._stored.grid is None:
             return CHUNK_SHAPES[len(self._windows)][0]
         from i2codec.render.grid_render import GRID_CHUNK_SHAPES
