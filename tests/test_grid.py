@@ -135,3 +135,19 @@ def test_what_has_no_grid_field_says_so(tmp_path):
     soundfile.write(sound, np.sin(np.arange(4000) / 10.0), 8000)
     with pytest.raises(OptionError, match="use --field coordinate"):
         i2codec.encode(sound, field="grid")
+
+
+def test_the_field_is_a_function_of_coordinates(packed):
+    field = i2codec.open(packed)
+    whole = i2codec.decode(packed).samples.reshape(-1, 3)
+    chosen = [0, 129, 5000, len(whole) - 1]
+    np.testing.assert_allclose(field(field.coordinates()[chosen]), whole[chosen], atol=1e-5)
+    between = field.coordinates((224, 260))[[300, 20_000]]
+    np.testing.assert_allclose(
+        field(between), i2codec.decode(packed, scale=2).samples.reshape(-1, 3)[[300, 20_000]], atol=1e-5
+    )
+    for function in (field.state, field.residual, field.gradient, field.hessian):
+        with pytest.raises(OptionError, match="of coordinate fields"):
+            function(field.coordinates()[:1])
+    with pytest.raises(OptionError, match="of coordinate fields"):
+        field.to_torch()

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from i2codec.errors import OptionError
 from i2codec.field.stored import StoredNetwork
-from i2codec.payload.file import StoredSignal
+from i2codec.payload.file import StoredGrid, StoredSignal
 from i2codec.render.render import render_signal
 from i2codec.signal.description import SignalDescription
 from i2codec.signal.grid import grid_coordinates, half_extents, sample_centres
@@ -39,6 +39,9 @@ class Field:
     occupancy, whose surface is at 0.5.
 
     A signal of several units has a network for each; the time of a point tells which one.
+
+    Of a grid field Φ and :meth:`render` are there; states and derivatives are those of coordinate
+    fields, whose points do not depend on their neighbours.
     """
 
     def __init__(self, stored: StoredSignal) -> None:
@@ -75,6 +78,8 @@ class Field:
         OptionError
             If the coordinates are not finite numbers ``[N, d]``.
         """
+        if self._stored.grid is not None:
+            return self._on_grid(self._checked(x), self._stored.grid)
         return self._by_unit(lambda network: network.evaluate, x)
 
     def state(self, x: ArrayLike) -> NDArray[np.float32]:
@@ -113,6 +118,7 @@ class Field:
         """The field of a unit as a :class:`torch.nn.Module`: the unit's own coordinates ``[N, d]`` → Φ ``[N, C]``."""
         from i2codec.field.module import ImplicitField
 
+        self._refuse_grid()
         return ImplicitField.from_stored(self._stored.networks[unit].dequantised())
 
     def _by_unit(
@@ -123,6 +129,7 @@ class Field:
         block_points: int = _BLOCK_POINTS,
     ) -> Floats:
         """Apply what ``function`` gives for a network to the points of its unit, in the unit's own coordinates."""
+        self._refuse_grid()
         points = self._checked(x)
         segments, units = self._stored.segments, self._units_of(points)
         parts: list[tuple[NDArray[np.bool_], Floats]] = []
@@ -140,6 +147,18 @@ class Field:
         for chosen, values in parts:
             result[chosen] = values
         return result
+
+    def _on_grid(self, points: Float64s, grid: StoredGrid) -> NDArray[np.float32]:
+        """Φ of a grid field, which knows positions in native samples."""
+        from i2codec.render.grid_render import GridRenderer
+
+        extents = self.description.extents
+        positions = 0.5 * (points / np.array(self.half_extents) + 1.0) * np.array(extents)
+        return GridRenderer(grid.network.dequantised(), grid.latents, extents=extents).at(positions)
+
+    def _refuse_grid(self) -> None:
+        if self._stored.grid is not None:
+            raise OptionError("states and derivatives are of coordinate fields; this file holds a grid field")
 
     def _units_of(self, points: Float64s) -> NDArray[np.int64]:
         """The unit ``[N]`` that each point lies in; time spans −1..1."""

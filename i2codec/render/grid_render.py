@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from i2codec.field.grid_module import GridField
 from i2codec.field.grid_stored import StoredGridNetwork
 from i2codec.field.interpolation import KERNEL_REACH, interpolation_matrix
-from i2codec.render.positions import AxisPositions, Shifted
+from i2codec.render.positions import EDGE_MARGIN, AxisPositions, Shifted
 
 GRID_CHUNK_SHAPES: dict[int, tuple[int, ...]] = {1: (4096,), 2: (512, 512), 3: (8, 128, 128)}
 """Native samples of a chunk per axis, by number of axes, without the halo.
@@ -78,6 +78,18 @@ class GridRenderer:
                 result = taps.interpolate(result, number)
         return result
 
+    def at(self, positions: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Φ ``[N, C]`` at native ``positions`` ``[N, d]``, each solved among the neighbours that K steps reach.
+
+        Positions outside the domain count as its edge.
+        """
+        result = np.empty((len(positions), self._architecture.channel_count), dtype=np.float32)
+        inside = np.clip(positions, 0.0, np.array(self._extents) - float(EDGE_MARGIN))
+        natives = np.floor(inside).astype(np.int64)
+        for number, (native, shift) in enumerate(zip(natives, inside - natives, strict=True)):
+            result[number] = self._box([(int(i), int(i) + 1) for i in native], shift.tolist()).reshape(-1)
+        return result
+
     def _solved(self, axes: Sequence[AxisPositions]) -> NDArray[np.float32]:
         counts = (len(axis.positions) for axis in axes)
         result = np.empty((*counts, self._architecture.channel_count), dtype=np.float32)
@@ -93,21 +105,26 @@ class GridRenderer:
     def _sides(self) -> tuple[int, ...]:
         return GRID_CHUNK_SHAPES[len(self._extents)]
 
-    @torch.no_grad()
-    @torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
     def _chunk(self, chunk: Sequence[int], shifts: Sequence[Fraction]) -> NDArray[np.float32]:
         """All samples ``[*sides, C]`` of a chunk of the native grid moved by ``shifts``."""
-        bounds = [
-            (max(0, number * side - self.halo), min(extent, (number + 1) * side + self.halo))
+        box = [
+            (number * side, min((number + 1) * side, extent))
             for number, side, extent in zip(chunk, self._sides, self._extents, strict=True)
         ]
-        positions = [np.arange(low, high) + float(shift) for (low, high), shift in zip(bounds, shifts, strict=True)]
+        return self._box(box, [float(shift) for shift in shifts])
+
+    @torch.no_grad()
+    @torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    def _box(self, box: Sequence[tuple[int, int]], shifts: Sequence[float]) -> NDArray[np.float32]:
+        """Samples ``start`` to ``stop`` per axis of the native grid moved by ``shifts``, ``[*sizes, C]``."""
+        bounds = [
+            (max(0, start - self.halo), min(extent, stop + self.halo))
+            for (start, stop), extent in zip(box, self._extents, strict=True)
+        ]
+        positions = [np.arange(low, high) + shift for (low, high), shift in zip(bounds, shifts, strict=True)]
         values = torch.stack([self._read(level, positions) for level in range(self._architecture.level_count)])
         output = self._field.read_out(self._field.state(self._field.inject(values), steps=self._steps))
-        inside = [
-            slice(number * side - low, min((number + 1) * side, extent) - low)
-            for number, side, extent, (low, _) in zip(chunk, self._sides, self._extents, bounds, strict=True)
-        ]
+        inside = [slice(start - low, stop - low) for (start, stop), (low, _) in zip(box, bounds, strict=True)]
         result: NDArray[np.float32] = output[(slice(None), *inside)].movedim(0, -1).cpu().numpy()
         return result
 

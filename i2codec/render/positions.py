@@ -15,7 +15,7 @@ from i2codec.render.window import Window
 
 _MOST_WASTE = 2
 """Samples solved along an axis for each one wanted, at most, where a regular grid takes fewer."""
-_LAST = Fraction(1, 2**20)
+EDGE_MARGIN = Fraction(1, 2**20)
 """How near to the end of an axis positions may lie, in native samples: the end itself has no native sample."""
 
 
@@ -72,7 +72,7 @@ class AxisPositions:
         return AxisPositions(nodes, self.extent), taps
 
     def _inside(self, position: Fraction) -> Fraction:
-        return min(max(position, Fraction(0)), self.extent - _LAST)
+        return min(max(position, Fraction(0)), self.extent - EDGE_MARGIN)
 
 
 @dataclass(frozen=True)

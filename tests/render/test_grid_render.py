@@ -121,12 +121,13 @@ def test_the_halo_reaches_as_far_as_the_steps(make_grid_stored):
 
 @pytest.mark.parametrize("tap", [0, 2])
 def test_what_travels_a_sample_a_step_crosses_chunks(make_grid_stored, chunks, tap):
-    """z(x) = u(x) + 0.97 z(x ∓ 1): after K steps a sample still depends on one K − 1 away."""
+    """z(x) = u(x) + 0.97 z(x ∓ 1) for a positive u: after K steps a sample still depends on one K − 1 away."""
     stored = make_grid_stored(40, steps=12)
     network = stored.grid.network
     taps = np.zeros_like(network.integers["A"])
     taps[0, 0, tap] = 993  # of 1024
-    changed = replace(network, integers={**network.integers, "A": taps}, contraction=0.97)
+    biases = network.integers["e_2"] + 8 * 1024
+    changed = replace(network, integers={**network.integers, "A": taps, "e_2": biases}, contraction=0.97)
     stored = replace(stored, grid=replace(stored.grid, network=changed))
     axes, places = on_grid(stored, (40,))
     chunks(2)
@@ -142,7 +143,7 @@ def test_a_region_has_the_bytes_of_the_whole(make_grid_stored, chunks, axis_coun
     chunks(*(3, 4, 2)[:axis_count])
     drawn = renderer(stored)
 
-    @settings(max_examples=(20, 20, 8)[axis_count - 1])
+    @settings(max_examples=(20, 12, 6)[axis_count - 1])
     @given(st.data())
     def check(data):
         grids = [
@@ -207,6 +208,12 @@ def test_any_positions_can_be_asked_for(make_grid_stored, positions):
     np.testing.assert_allclose(found, evaluated(stored, [positions]), atol=1e-5)
 
 
+def test_many_shifts_are_solved_where_they_lie_if_asked_for(make_grid_stored):
+    stored = make_grid_stored(9, 7)
+    _, places = on_grid(stored, (11, 8))
+    assert_close(renderer(stored).render(exactly(stored, places)), evaluated(stored, places))
+
+
 @pytest.mark.parametrize("fineness", [None, 2])
 def test_positions_outside_are_the_edge(make_grid_stored, fineness):
     stored = make_grid_stored(13, 9)
@@ -231,7 +238,6 @@ def test_many_shifts_are_interpolated_close_to_what_they_are(make_grid_stored):
         assert [axis.fineness for axis in axes] == [2, 2]
         found, exact = renderer(stored).render(axes), evaluated(stored, places)
         assert found.shape == exact.shape
-        assert_close(renderer(stored).render(exactly(stored, places)), exact)
         assert 0.0 < relative_error(found, exact) < most
 
 
@@ -364,7 +370,7 @@ def test_frames_with_time_stamps(make_grid_stored):
 def test_pieces_are_the_whole_and_no_chunk_is_solved_twice(make_grid_stored, chunks, monkeypatch, counts):
     stored = make_grid_stored(50, 9)
     chunks(4, 16)
-    monkeypatch.setattr("i2codec.render.render._PIECE_POINTS", 100)
+    monkeypatch.setattr("i2codec.render.render._PIECE_POINTS", 1)
     solved, chunk = [], GridRenderer._chunk
     monkeypatch.setattr(GridRenderer, "_chunk", lambda self, *place: solved.append(str(place)) or chunk(self, *place))
     rendering = Rendering(stored, extents=counts, device="cpu")
@@ -373,7 +379,7 @@ def test_pieces_are_the_whole_and_no_chunk_is_solved_twice(make_grid_stored, chu
     whole = rendering.signal().samples
     assert len(pieces) > 2
     assert np.concatenate(pieces).tobytes() == whole.tobytes()
-    assert times == len(solved) if counts[0] in (50, 100, 25) else times <= 2 * len(solved)
+    assert times == len(solved) if counts[0] != 33 else times <= 3 * len(solved)
 
 
 @pytest.mark.parametrize("counts", [(13, 9), (17, 11), (6, 4)])
