@@ -146,12 +146,17 @@ def _digest(latents: list[Tensor], tensors: dict[str, Tensor]) -> str:
 
 
 @pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("extents", [(150, 83), (20, 1500)])
 def test_the_same_input_gives_the_same_bytes(
-    threads: int, set_threads: Callable[[int], None], make_context: MakeContext, make_latents: MakeLatents
+    extents: tuple[int, int],
+    threads: int,
+    set_threads: Callable[[int], None],
+    make_context: MakeContext,
+    make_latents: MakeLatents,
 ) -> None:
-    """The second time in memory that lies elsewhere."""
+    """The second time in memory that lies elsewhere; rows of 1500 are long enough for products on several cores."""
     set_threads(threads)
-    latents, tensors = make_latents((150, 83)), make_context(width=16)
+    latents, tensors = make_latents(extents), make_context(width=16)
     first = _digest(latents, tensors)
     moved = [torch.cat([torch.zeros(3), latent.flatten()])[3:].view(latent.shape) for latent in latents]
     assert _digest(moved, tensors) == first

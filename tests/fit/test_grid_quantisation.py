@@ -128,6 +128,12 @@ def test_integers_count_from_the_prior() -> None:
     priors = {name: np.rint(1024.0 * tensor) / 1024.0 for name, tensor in tensors.items()}
     chosen = quantise_tensors(tensors, priors, loss=_squares(tensors), price=1e-6)
     assert not any(integers.any() for integers in chosen.integers.values())
+    moved = {name: tensor + np.float32(0.1) for name, tensor in tensors.items()}
+    chosen = quantise_tensors(moved, priors, loss=_squares(moved), price=1e-5)
+    for name, tensor in chosen.dequantised(priors).items():
+        step = chosen.steps[name]
+        assert set(np.unique(chosen.integers[name])) <= {*range(round(0.09 / step) - 1, round(0.11 / step) + 2)}
+        assert float(np.abs(tensor - moved[name]).max()) <= 0.5 * step + 1e-6
 
 
 def test_loss_sees_what_the_decoder_will() -> None:

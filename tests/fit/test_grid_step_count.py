@@ -103,6 +103,20 @@ def test_a_weak_recurrence_needs_few_steps_whatever_the_rounding_noise(tolerance
             assert count <= 10
 
 
+def test_rounding_noise_is_not_looked_at_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    field = _random_field(1, contraction=0.3)
+    field.tensors["e_2"] += 100.0
+    steps, layer = [], GridField.layer
+
+    def counted(*arguments: Tensor) -> Tensor:
+        steps.append(1)
+        return layer(*arguments)
+
+    monkeypatch.setattr(GridField, "layer", counted)
+    measure_grid_step_count(field, _random_latents((150,)), extents=(150,), tolerance=2.0**-18)
+    assert len(steps) < 2 * 30  # of 64 at each of two shifts
+
+
 def test_without_a_recurrence_one_step_is_enough() -> None:
     pointwise = _random_field(2, contraction=0.5, stencil=Stencil.POINTWISE)
     extents = _EXTENTS[2]
