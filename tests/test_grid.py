@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,7 +14,8 @@ import i2codec
 from i2codec.errors import Cancelled, OptionError
 from i2codec.notices import DamagedSourceWarning
 from i2codec.payload import latents_section
-from i2codec.payload.file import read_file
+from i2codec.payload.file import StoredGrid, read_file, write_file
+from i2codec.payload.latents_section import LatentPyramid
 
 _OPTIONS = {"field": "grid", "preset": "draft", "steps": 120, "lmbda": 0.002}
 
@@ -41,13 +44,37 @@ def test_round_trip(crop, packed):
     i2codec.verify(packed)
 
 
-def test_the_latents_and_the_networks_matter(crop, packed):
+@pytest.mark.parametrize("part", ["latents", "networks"])
+def test_without_latents_or_networks_there_is_no_picture(crop, packed, part):
     (stored,) = read_file(packed)
-    assert stored.grid is not None
-    latents = stored.grid.latents.levels()
-    assert all(level.any() for level in latents[1:])
-    flat = np.full(crop.shape, crop.mean(axis=(0, 1)) / 255.0)
-    assert _psnr(flat, crop / 255.0) < 20.0  # what is left without them
+    grid = stored.grid
+    assert grid is not None
+    network, levels = grid.network, grid.latents.levels()
+    if part == "latents":
+        levels = [np.zeros_like(level) for level in levels]
+    else:
+        integers = {name: np.zeros_like(tensor) for name, tensor in network.integers.items()}
+        network = replace(network, integers=integers, prior=0, contraction=0.0)
+    latents = LatentPyramid.of(levels, tiles=grid.latents.tiles, model=network.context_model())
+    data = write_file([replace(stored, grid=StoredGrid(network, latents))])
+    assert _psnr(i2codec.decode(data).samples, crop / 255.0) < 20.0
+
+
+def test_a_short_video_costs_less_than_its_frames(crop, tmp_path):
+    frames = [np.ascontiguousarray(np.roll(crop[:48, :64], shift, axis=1)) for shift in range(6)]
+    path = tmp_path / "clip.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "bgr0"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="bgr0")))
+        container.mux(stream.encode())
+    packed = i2codec.encode(path, **{**_OPTIONS, "steps": 200})
+    decoded = i2codec.decode(packed).samples
+    assert decoded.shape == (6, 48, 64, 3)
+    assert _psnr(decoded, np.stack(frames) / 255.0) > 20.0
+    assert len(packed) < 6 * len(i2codec.encode(frames[0], **_OPTIONS))
+    i2codec.verify(packed)
 
 
 def test_the_same_input_gives_the_same_bytes(crop, packed):
@@ -101,7 +128,10 @@ def test_transparency(crop):
     alpha = np.full((*crop.shape[:2], 1), 255, dtype=np.uint8)
     alpha[30:60, 40:90] = 0
     packed = i2codec.encode(np.concatenate([crop, alpha], axis=-1), **_OPTIONS)
-    found = i2codec.decode(packed).samples[..., 3]
+    decoded = i2codec.decode(packed).samples
+    assert _psnr(decoded[70:, :, :3], crop[70:] / 255.0) > 21.0  # from random networks: no prior has alpha yet
+    assert len(packed) < 4500
+    found = decoded[..., 3]
     assert found[35:55, 45:85].max() < 0.2
     assert found[:20].min() > 0.9
 

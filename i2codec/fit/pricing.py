@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from i2codec.fit.goals import DEFAULT_QUALITY, Goal, LossGoal, PriceGoal, PsnrGoal, SizeGoal, lmbda_of_quality
 
-# Along a rate–distortion curve of photos, λ falls by about 10 for each 2.2 doublings of the size,
-# and each 10 dB (measured over Kodak between 0.1 and 1.5 bits per pixel, docs/latents.md).
+# Set by hand, not fitted: λ starts from it and follows by it, so it bears on how fast a target is
+# met and not on where the fit ends.
 _SIZE_EXPONENT = -1.5
 _FOLLOWING = 0.3  # part of what is missing that a correction makes up for
 _FIRST_CORRECTION = 0.15  # of the fit: before that neither size nor distortion says much
