@@ -21,7 +21,7 @@ from i2codec.errors import FitError, InputError, OptionError, OutputError
 from i2codec.fit.goals import DEFAULT_SNR_DB, Goal, PsnrGoal, SizeGoal
 from i2codec.fit.progress import ProgressCallback, Reporter
 from i2codec.notices import DamagedSourceWarning, LeftOutWarning, TargetMissedWarning
-from i2codec.options import EncodeKeywords, EncodeOptions, options_from
+from i2codec.options import FILTERS, EncodeKeywords, EncodeOptions, options_from
 from i2codec.output import replacing, replacing_folder
 from i2codec.payload.file import PackedNetworks, StoredSignal, read_file, write_file
 from i2codec.render.field import Field
@@ -339,8 +339,9 @@ def _encoder(
     from i2codec.fit.encoder import SignalEncoder
     from i2codec.fit.grid_encoder import GridEncoder
 
-    kind = signal.samples.description.kind
-    if options.field == "coordinate":
+    description = signal.samples.description
+    kind, fits = description.kind, description.point_count <= _MOST_GRID_POINTS
+    if options.chosen_field(is_photo=kind is Kind.PHOTO and fits) == "coordinate":
         return SignalEncoder(
             signal.samples, _settings(signal, goal, options, time_share=time_share), reporter, checkpoint
         )
@@ -372,6 +373,7 @@ def _grid_settings(goal: Goal, options: EncodeOptions, *, time_share: float) -> 
     return GridSettings(
         preset=preset if options.steps is None else preset.with_steps(options.steps),
         goal=goal,
+        unrolled=options.layer == "unrolled",
         seed=options.seed,
         device=choose_device(options.device),
         time_limit_s=None if options.time_limit is None else options.time_limit * time_share,
@@ -386,7 +388,7 @@ def _settings(signal: SourceSignal, goal: Goal, options: EncodeOptions, *, time_
         preset=options.chosen_preset(),
         goal=goal,
         reference_power=signal.reference_power,
-        filter=Filter[options.filter.upper()],
+        filter=Filter[(options.filter or FILTERS[0]).upper()],
         width=options.width,
         seed=options.seed,
         device=choose_device(options.device),

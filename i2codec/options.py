@@ -15,6 +15,7 @@ from i2codec.fit.goals import DEFAULT_SNR_DB, Goal, LossGoal, PriceGoal, PsnrGoa
 from i2codec.fit.presets import DEFAULT_PRESET, PRESETS, Preset, get_preset
 
 FIELDS = ("coordinate", "grid")
+LAYERS = ("unrolled", "implicit")
 FILTERS = ("siren", "fourier", "gabor")
 METADATA = ("keep", "strip")
 
@@ -45,9 +46,12 @@ class EncodeOptions:
         PSNR in dB; of a sound the signal-to-noise ratio.
     field:
         ``coordinate``: all information in the weights. ``grid``, for photos and short videos:
-        a pyramid of latent grids under a small network, far fewer bits.
+        a pyramid of latent grids under a small network, far fewer bits. ``None``: a grid for photos
+        unless a width or filter is given.
+    layer:
+        Of the grid field: ``implicit``, a fixed point, or ``unrolled``, its first few steps.
     filter:
-        Filters of the coordinate field: ``siren``, ``fourier`` or ``gabor``.
+        Filters of the coordinate field: ``siren`` (also ``None``), ``fourier`` or ``gabor``.
     width:
         Size of the state; ``None`` chooses it.
     steps:
@@ -70,8 +74,9 @@ class EncodeOptions:
     target_bpp: float | None = None
     target_size: int | None = None
     target_psnr: float | None = None
-    field: str = "coordinate"
-    filter: str = "siren"
+    field: str | None = None
+    layer: str = LAYERS[0]
+    filter: str | None = None
     width: int | None = None
     steps: int | None = None
     device: str = "auto"
@@ -83,14 +88,16 @@ class EncodeOptions:
     def __post_init__(self) -> None:
         for name, value, known in (
             ("preset", self.preset, tuple(PRESETS)),
-            ("field", self.field, FIELDS),
-            ("filter", self.filter, FILTERS),
+            ("field", self.field, (None, *FIELDS)),
+            ("layer", self.layer, LAYERS),
+            ("filter", self.filter, (None, *FILTERS)),
             ("metadata", self.metadata, METADATA),
         ):
             if value not in known:
-                raise OptionError(f"unknown {name} {value!r}; expected one of {', '.join(known)}")
-        if self.field == "grid" and self.width is not None:
-            raise OptionError("a width is of the coordinate field; leave --width out or use --field coordinate")
+                raise OptionError(f"unknown {name} {value!r}; expected one of {', '.join(filter(None, known))}")
+        for name in ("width", "filter"):
+            if self.field == "grid" and getattr(self, name) is not None:
+                raise OptionError(f"a {name} is of the coordinate field; leave --{name} out or use --field coordinate")
         if len(self._rates) > 1:
             raise OptionError(f"{' and '.join(self._rates)} were given; expected at most one of them")
         if self.width is not None and not 1 <= self.width <= _LARGEST_WIDTH:
@@ -108,6 +115,12 @@ class EncodeOptions:
     def _rates(self) -> list[str]:
         names = ("lmbda", "quality", "target_bpp", "target_size", "target_psnr")
         return [name for name in names if getattr(self, name) is not None]
+
+    def chosen_field(self, *, is_photo: bool) -> str:
+        """``coordinate`` or ``grid``."""
+        if self.field is not None:
+            return self.field
+        return "grid" if is_photo and self.width is None and self.filter is None else "coordinate"
 
     def chosen_preset(self) -> Preset:
         """The preset with its steps overridden."""
@@ -139,8 +152,9 @@ class EncodeKeywords(TypedDict, total=False):
     target_bpp: float | None
     target_size: int | None
     target_psnr: float | None
-    field: str
-    filter: str
+    field: str | None
+    layer: str
+    filter: str | None
     width: int | None
     steps: int | None
     device: str

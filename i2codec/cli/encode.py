@@ -14,7 +14,7 @@ from i2codec.cli.progress_bar import ProgressBar
 from i2codec.devices import DEVICES
 from i2codec.fit.goals import DEFAULT_QUALITY, DEFAULT_SNR_DB
 from i2codec.fit.presets import PRESETS
-from i2codec.options import FIELDS, FILTERS, METADATA, EncodeOptions
+from i2codec.options import FIELDS, FILTERS, LAYERS, METADATA, EncodeOptions
 
 
 @click.command()
@@ -46,16 +46,19 @@ from i2codec.options import FIELDS, FILTERS, METADATA, EncodeOptions
 @click.option(
     "--field",
     type=click.Choice(FIELDS),
-    default=EncodeOptions.field,
+    help="All in the weights, or latent grids (photos and short videos), far fewer bits: the default for photos.",
+)
+@click.option(
+    "--layer",
+    type=click.Choice(LAYERS),
+    default=EncodeOptions.layer,
     show_default=True,
-    help="All in the weights, or latent grids (photos and short videos): far fewer bits.",
+    help="Of a grid: a fixed point, or its first few steps.",
 )
 @click.option(
     "--filter",
     type=click.Choice(FILTERS),
-    default=EncodeOptions.filter,
-    show_default=True,
-    help="Filters of the coordinate field.",
+    help="Filters of the coordinate field; siren by default.",
 )
 @click.option("--width", type=int, metavar="N", help="Size of the state; chosen by default.")
 @click.option("--steps", type=int, metavar="N", help="Optimiser steps for each network; the preset's by default.")

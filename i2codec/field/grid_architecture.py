@@ -51,7 +51,7 @@ class GridArchitecture:
     channel_count: int
     hidden_width: int = 24
     width: int = 6
-    context_width: int = 16
+    context_width: int = 24
     context_features: int = 17
     stencil: Stencil = Stencil.FULL
     unrolled: bool = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from i2codec.fit.compiled import in_threads
 from i2codec.fit.context import BEFORE, CAUSAL
 from i2codec.fit.context_kernel import plane_gradients
 
@@ -38,16 +38,15 @@ class _LatentBits(torch.autograd.Function):
         values = layout.filled([latent.detach().numpy() for latent in latents])
         arrays = dict(zip(_NAMES, (weight.detach().numpy() for weight in weights), strict=True))
         bands = layout.bands(torch.get_num_threads())
-        with ThreadPoolExecutor(len(bands)) as pool:
-            results = list(pool.map(lambda band: _band_gradients(layout, values, arrays, band, first_level), bands))
+        results = in_threads(lambda part: _band_gradients(layout, values, arrays, part, first_level), bands)
         by_value = sum((gradient for _, gradient, _ in results[1:]), start=results[0][1])
-        by_weight = {name: sum(gradients[name] for _, _, gradients in results) for name in _NAMES}
+        by_weight: dict[str, Any] = {name: sum(gradients[name] for _, _, gradients in results) for name in _NAMES}
         ctx.gradients = [
             *(
                 torch.from_numpy(part).view(latent.shape)
                 for part, latent in zip(layout.inside(by_value), latents, strict=True)
             ),
-            *(torch.from_numpy(by_weight[name]) for name in _NAMES),
+            *(torch.from_numpy(by_weight[name].astype(np.float32)) for name in _NAMES),
         ]
         return latents[0].new_tensor(sum(bits for bits, _, _ in results))
 
@@ -134,15 +133,15 @@ def _band_gradients(
     arrays: Mapping[str, NDArray[np.float32]],
     bands: Sequence[_Band],
     first_level: int,
-) -> tuple[float, NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+) -> tuple[float, NDArray[np.float32], dict[str, NDArray[np.float64]]]:
     """Bits of some rows, and their gradients by all values and weights."""
     gradient = np.zeros_like(values)
-    by_weight = {name: np.zeros_like(arrays[name]) for name in _NAMES}
+    by_weight: dict[str, NDArray[np.float64]] = {name: np.zeros(arrays[name].shape) for name in _NAMES}
     bits = 0.0
     for band in bands:
         level = band.level
 
-        def at_level(source: Mapping[str, NDArray[np.float32]], row: int = first_level + level) -> tuple[Any, ...]:
+        def at_level(source: Mapping[str, NDArray[Any]], row: int = first_level + level) -> tuple[Any, ...]:
             return tuple(source[name][row] if name in _BY_LEVEL else source[name] for name in _NAMES)
 
         bits += plane_gradients(

@@ -3,44 +3,23 @@
 Torch writes every hidden value of every node to memory and reads it back, several times over; here
 they stay in the first-level cache. The plain twin is :func:`context.latent_bits`.
 
-All compiled code is in this file, and so are the constants it uses: numba's cache on disk notices
-changes of the file that holds the outermost function, and of no other.
+All constants it uses are in this file too: numba's cache on disk notices changes of the file that
+holds the outermost function, and of no other.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from i2codec.fit.compiled import compiled, inlined
+
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Integers = NDArray[np.int32]
 Indices = NDArray[np.int64]
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-class _Decorator(Protocol):
-    def __call__(self, function: _F, /) -> _F: ...
-
-
-# All of fastmath but "no NaN" and "no infinity": a fit that diverged must not go unseen.
-_OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"nsz", "arcp", "contract", "afn", "reassoc"}}
-_njit: Any = numba.njit  # typed by some of its versions only
-_inline: _Decorator = _njit(forceinline=True, **_OPTIONS)
-_part: _Decorator = _njit(**_OPTIONS)
-
-
-def _compiled(function: _F) -> _F:
-    """Compile on first call, or take from numba's cache on disk where there is a folder for one."""
-    try:
-        compiled: _F = _njit(cache=True, **_OPTIONS)(function)
-    except RuntimeError:  # neither the package's folder nor the user's can be written
-        compiled = _njit(**_OPTIONS)(function)
-    return compiled
-
 
 _LN2 = math.log(2.0)
 _LARGEST_FEATURE, _LARGEST_ACTIVATION, _LARGEST_MEAN = 127.0, 4095.0 / 64.0, 127.0
@@ -48,26 +27,131 @@ _LOWEST_LOG2_SCALE, _HIGHEST_LOG2_SCALE = -4.0, 5.875
 _LEAST_PROBABILITY = 2.0**-16
 
 
-@_inline
-def _laplace(distance: float, log2_scale: float) -> tuple[float, float, float]:
-    """Bits of half a step to each side of ``distance`` from the mean, and by distance and by log₂ of the scale."""
-    clamped = min(max(log2_scale, _LOWEST_LOG2_SCALE), _HIGHEST_LOG2_SCALE)
-    rate = math.exp(-_LN2 * clamped)
-    near, far = distance - 0.5, distance + 0.5
-    far_tail = 0.5 * math.exp(-far * rate)
-    near_tail = 0.5 * math.exp(-abs(near) * rate)
-    mass = near_tail - far_tail if near > 0.0 else 1.0 - near_tail - far_tail
-    if mass <= _LEAST_PROBABILITY:
-        return 16.0, 0.0, 0.0
-    # derivatives of the mass; they are the same on both sides of near = 0
-    by_distance = rate * (far_tail - near_tail)
-    by_rate = far * far_tail - near * near_tail
-    scale = -1.0 / (_LN2 * mass)
-    by_scale = -_LN2 * rate * by_rate * scale if clamped == log2_scale else 0.0
-    return -math.log2(mass), by_distance * scale, by_scale
+_f32 = np.float32
+_LOG2_E = _f32(1.0 / _LN2)
+# Chebyshev fits: 2^x on 0..1 to 3 · 10⁻⁹, and the series of atanh for log₂ of √½..√2
+_EXP2 = tuple(
+    _f32(c) for c in (1.0, 6.93146929e-1, 2.40230502e-1, 5.54804263e-2, 9.68458045e-3, 1.23878215e-3, 2.18775047e-4)
+)
+_ROOT_OF_HALF = np.int32(0x3F3504F3)  # √½ as the bits of a float32
 
 
-@_part
+@inlined
+def _exp2(x: Floats, integers: Integers, result: Floats) -> None:
+    """``result`` = 2^x for −126 ≤ x < 128; ``integers`` are the bits of ``result``, and ``x`` is lost.
+
+    Loops over bits and polynomials take eight places at once; calls of the mathematical library do not.
+    """
+    for place in range(x.size):
+        whole = math.floor(x[place])
+        integers[place] = (np.int32(whole) + np.int32(127)) << np.int32(23)
+        x[place] -= whole
+    for place in range(x.size):
+        f = x[place]
+        upper = _EXP2[3] + f * (_EXP2[4] + f * (_EXP2[5] + f * _EXP2[6]))
+        result[place] *= _EXP2[0] + f * (_EXP2[1] + f * (_EXP2[2] + f * upper))
+
+
+@inlined
+def _sum_of_log2(x: Floats, integers: Integers, scratch: Floats) -> float:
+    """Σ log₂ x of positive x; ``integers`` are the bits of ``x``, which is lost."""
+    for place in range(x.size):
+        above = integers[place] - _ROOT_OF_HALF
+        scratch[place] = (above >> np.int32(23)) + _f32(0.0) * x[place]  # what is no number stays none
+        integers[place] = (above & np.int32(0x7FFFFF)) + _ROOT_OF_HALF
+    total = _f32(0.0)
+    for place in range(x.size):
+        t = (x[place] - _f32(1.0)) / (x[place] + _f32(1.0))
+        s = t * t
+        series = _f32(1.0) + s * (_f32(1 / 3) + s * (_f32(1 / 5) + s * (_f32(1 / 7) + s * _f32(1 / 9))))
+        total += scratch[place] + _f32(2.0) * _LOG2_E * t * series
+    return total  # type: ignore[return-value]  # a float32 where it is compiled
+
+
+@inlined
+def _laplace(
+    values: Floats, output: Floats, by_value: Floats, by_output: Floats, scratch: Floats, integers: Integers
+) -> float:
+    """Bits of a row of latents under Laplace distributions.
+
+    Parameters
+    ----------
+    values:
+        The latents.
+    output:
+        Means and log₂ of scales ``[2, width]``.
+    by_value, by_output:
+        The gradients: added to, and written.
+    scratch, integers:
+        ``[7, width]``, the same memory.
+    """
+    distances, exponents, rates, far_tails, near_tails, masses, log2 = (
+        scratch[0],
+        scratch[1],
+        scratch[2],
+        scratch[3],
+        scratch[4],
+        scratch[5],
+        scratch[6],
+    )
+    lowest, highest, largest = _f32(_LOWEST_LOG2_SCALE), _f32(_HIGHEST_LOG2_SCALE), _f32(_LARGEST_MEAN)
+    half, zero, least = _f32(0.5), _f32(0.0), _f32(_LEAST_PROBABILITY)
+    means, scales = output[0], output[1]
+    by_mean, by_scale = by_output[0], by_output[1]
+    for place in range(values.size):
+        distances[place] = values[place] - min(max(means[place], -largest), largest)
+        exponents[place] = -min(max(scales[place], lowest), highest)
+    _exp2(exponents, integers[2], rates)
+    for place in range(values.size):
+        exponents[place] = max(-(abs(distances[place]) + half) * rates[place] * _LOG2_E, _f32(-126.0))
+        log2[place] = max(-abs(abs(distances[place]) - half) * rates[place] * _LOG2_E, _f32(-126.0))
+    _exp2(exponents, integers[3], far_tails)
+    _exp2(log2, integers[4], near_tails)
+    for place in range(values.size):
+        far, near = abs(distances[place]) + half, abs(distances[place]) - half
+        far_tail, near_tail, rate = half * far_tails[place], half * near_tails[place], rates[place]
+        mass = near_tail - far_tail if near > zero else _f32(1.0) - near_tail - far_tail
+        masses[place] = max(mass, least)
+        # derivatives of the mass; they are the same on both sides of near = 0
+        factor = -_LOG2_E / mass if mass > least else zero
+        by_distance = factor * rate * (far_tail - near_tail)
+        gradient = -by_distance if distances[place] > zero else by_distance
+        by_value[place] -= gradient
+        by_mean[place] = gradient if abs(means[place]) <= largest else zero
+        is_free = scales[place] >= lowest and scales[place] <= highest
+        by_scale[place] = -_f32(_LN2) * factor * rate * (far * far_tail - near * near_tail) if is_free else zero
+    return -_sum_of_log2(masses, integers[5], log2)
+
+
+@inlined
+def _activate(hidden: Floats, biases: Floats) -> None:
+    """Add biases, and hold between 0 and the largest activation."""
+    zero, most = _f32(0.0), _f32(_LARGEST_ACTIVATION)
+    for unit in range(hidden.shape[0]):
+        for place in range(hidden.shape[1]):
+            hidden[unit, place] = min(max(hidden[unit, place] + biases[unit], zero), most)
+
+
+@inlined
+def _hold_back(gradient: Floats, hidden: Floats) -> None:
+    """No gradient where an activation is held at a bound."""
+    zero, most = _f32(0.0), _f32(_LARGEST_ACTIVATION)
+    for unit in range(hidden.shape[0]):
+        for place in range(hidden.shape[1]):
+            is_free = hidden[unit, place] > zero and hidden[unit, place] < most
+            gradient[unit, place] = gradient[unit, place] if is_free else zero
+
+
+@inlined
+def _add_sums(sums: Doubles, rows: Floats) -> None:
+    for row in range(rows.shape[0]):
+        total = _f32(0.0)
+        for place in range(rows.shape[1]):
+            total += rows[row, place]
+        sums[row] += total
+
+
+@inlined
 def _gather(
     x: Floats, values: Floats, node: int, deltas: Indices, row: int, coarser: tuple[int, int], coarsest: tuple[int, int]
 ) -> None:
@@ -92,17 +176,17 @@ def _gather(
             x[feature, column] = min(max(x[feature, column], -_LARGEST_FEATURE), _LARGEST_FEATURE)
 
 
-@_inline
+@inlined
 def _coarser_rows(row: int, coarser: tuple[int, int]) -> tuple[int, int]:
     """Where the row above a node in the next coarser level begins, and the nearest row next to it."""
     own = coarser[0] + (row >> 1) * coarser[1]
     return own, own + (coarser[1] if row & 1 else -coarser[1])
 
 
-@_part
+@inlined
 def _scatter(
     gradient: Floats,
-    g_x: Floats,
+    by_x: Floats,
     x: Floats,
     node: int,
     deltas: Indices,
@@ -115,24 +199,24 @@ def _scatter(
     for feature in range(x.shape[0]):
         for column in range(width):
             if abs(x[feature, column]) >= _LARGEST_FEATURE:
-                g_x[feature, column] = 0.0
+                by_x[feature, column] = 0.0
     for feature in range(own_count):
         start = node + deltas[feature]
         for column in range(width):
-            gradient[start + column] += g_x[feature, column]
+            gradient[start + column] += by_x[feature, column]
     if coarser[1]:
         for feature, first in enumerate(_coarser_rows(row, coarser)):
             for column in range(width):
                 place = first + (column >> 1)
-                gradient[place] += g_x[own_count + 2 * feature, column]
-                gradient[place + (1 if column & 1 else -1)] += g_x[own_count + 2 * feature + 1, column]
+                gradient[place] += by_x[own_count + 2 * feature, column]
+                gradient[place + (1 if column & 1 else -1)] += by_x[own_count + 2 * feature + 1, column]
     if coarsest[1]:
         first = coarsest[0] + (row >> 2) * coarsest[1]
         for column in range(width):
-            gradient[first + (column >> 2)] += g_x[own_count + 4, column]
+            gradient[first + (column >> 2)] += by_x[own_count + 4, column]
 
 
-@_compiled
+@compiled
 def plane_gradients(
     values: Floats,
     gradient: Floats,
@@ -144,7 +228,7 @@ def plane_gradients(
     coarser: tuple[int, int],
     coarsest: tuple[int, int],
     weights: tuple[Floats, Floats, Floats, Floats, Floats, Floats],
-    weight_gradients: tuple[Floats, Floats, Floats, Floats, Floats, Floats],
+    by_weights: tuple[Doubles, Doubles, Doubles, Doubles, Doubles, Doubles],
 ) -> float:
     """Bits of some rows of one plane; adds the gradients.
 
@@ -160,64 +244,43 @@ def plane_gradients(
         Distance in ``values`` from a node to each of its neighbours on its own level.
     coarser, coarsest:
         ``first`` and ``stride`` of the planes one and two levels coarser; a stride of 0: there is none.
-    weights, weight_gradients:
+    weights, by_weights:
         C₁, d₁, C₂, d₂, C₃, d₃ and the gradients that are added to.
     """
     c1, d1, c2, d2, c3, d3 = weights
-    g_c1, g_d1, g_c2, g_d2, g_c3, g_d3 = weight_gradients
-    hidden, features = c1.shape
-    zero, most = np.float32(0.0), np.float32(_LARGEST_ACTIVATION)
+    by_c1, by_d1, by_c2, by_d2, by_c3, by_d3 = by_weights
     c1_t, c2_t, c3_t = c1.T.copy(), c2.T.copy(), c3.T.copy()
-    x, g_x = np.empty((features, width), np.float32), np.empty((features, width), np.float32)
-    h1, h2, g1, g2 = (
-        np.empty((hidden, width), np.float32),
-        np.empty((hidden, width), np.float32),
-        np.empty((hidden, width), np.float32),
-        np.empty((hidden, width), np.float32),
-    )
-    out, g_out = np.empty((2, width), np.float32), np.empty((2, width), np.float32)
+    x, by_x = np.empty((c1.shape[1], width), np.float32), np.empty((c1.shape[1], width), np.float32)
+    h1, by_h1 = np.empty((c1.shape[0], width), np.float32), np.empty((c1.shape[0], width), np.float32)
+    h2, by_h2 = np.empty((c1.shape[0], width), np.float32), np.empty((c1.shape[0], width), np.float32)
+    output, by_output = np.empty((2, width), np.float32), np.empty((2, width), np.float32)
+    integers = np.empty((7, width), np.int32)
+    scratch = integers.view(np.float32)
     total = 0.0
     for row in range(rows[0], rows[1]):
         node = first + row * stride
         _gather(x, values, node, deltas, row, coarser, coarsest)
         np.dot(c1, x, h1)
-        for unit in range(hidden):
-            for column in range(width):
-                h1[unit, column] = min(max(h1[unit, column] + d1[unit], zero), most)
+        _activate(h1, d1)
         np.dot(c2, h1, h2)
-        for unit in range(hidden):
-            for column in range(width):
-                h2[unit, column] = min(max(h2[unit, column] + h1[unit, column] + d2[unit], zero), most)
-        np.dot(c3, h2, out)
-        for column in range(width):
-            mean = out[0, column] + d3[0]
-            difference = values[node + column] - min(max(mean, -_LARGEST_MEAN), _LARGEST_MEAN)
-            bits, by_distance, by_scale = _laplace(abs(difference), out[1, column] + d3[1])
-            total += bits
-            by_mean = -by_distance if difference > 0.0 else by_distance
-            gradient[node + column] -= np.float32(by_mean)
-            g_out[0, column] = by_mean if abs(mean) <= _LARGEST_MEAN else 0.0
-            g_out[1, column] = by_scale
-        np.dot(c3_t, g_out, g2)
-        for unit in range(hidden):
-            for column in range(width):
-                if not zero < h2[unit, column] < most:
-                    g2[unit, column] = zero
-        np.dot(c2_t, g2, g1)
-        for unit in range(hidden):
-            for column in range(width):
-                is_free = zero < h1[unit, column] < most
-                g1[unit, column] = g1[unit, column] + g2[unit, column] if is_free else zero
-        np.dot(c1_t, g1, g_x)
-        g_c3 += np.dot(g_out, h2.T)
-        g_c2 += np.dot(g2, h1.T)
-        g_c1 += np.dot(g1, x.T)
-        for unit in range(hidden):
-            for column in range(width):
-                g_d1[unit] += g1[unit, column]
-                g_d2[unit] += g2[unit, column]
-        for column in range(width):
-            g_d3[0] += g_out[0, column]
-            g_d3[1] += g_out[1, column]
-        _scatter(gradient, g_x, x, node, deltas, row, coarser, coarsest)
+        h2 += h1
+        _activate(h2, d2)
+        np.dot(c3, h2, output)
+        output[0] += d3[0]
+        output[1] += d3[1]
+        place = slice(node, node + width)
+        total += _laplace(values[place], output, gradient[place], by_output, scratch, integers)
+        np.dot(c3_t, by_output, by_h2)
+        _hold_back(by_h2, h2)
+        np.dot(c2_t, by_h2, by_h1)
+        by_h1 += by_h2
+        _hold_back(by_h1, h1)
+        np.dot(c1_t, by_h1, by_x)
+        by_c3 += np.dot(by_output, h2.T)
+        by_c2 += np.dot(by_h2, h1.T)
+        by_c1 += np.dot(by_h1, x.T)
+        _add_sums(by_d3, by_output)
+        _add_sums(by_d2, by_h2)
+        _add_sums(by_d1, by_h1)
+        _scatter(gradient, by_x, x, node, deltas, row, coarser, coarsest)
     return total

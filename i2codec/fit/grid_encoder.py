@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from i2codec.container.limits import DEFAULT_LIMITS
+from i2codec.container.section import SECTION
 from i2codec.errors import FitError
 from i2codec.field.grid_architecture import GridArchitecture
 from i2codec.field.grid_module import GridField
@@ -21,10 +21,10 @@ from i2codec.fit.checkpoint import Checkpoint, CheckpointPart
 from i2codec.fit.context import feature_count
 from i2codec.fit.effort import Effort
 from i2codec.fit.goals import Goal
-from i2codec.fit.grid_loop import GridRun
+from i2codec.fit.grid_loop import GridPhase, GridRun
 from i2codec.fit.grid_model import GridModel, GridObjective
 from i2codec.fit.grid_presets import GridPreset
-from i2codec.fit.grid_quantisation import Arrays, QuantisedTensors, quantise_tensors
+from i2codec.fit.grid_quantisation import Arrays, QuantisedTensors, quantise_tensors, round_tensors
 from i2codec.fit.grid_start import starting_tensors
 from i2codec.fit.grid_step_count import measure_grid_step_count
 from i2codec.fit.pricing import Pricing
@@ -33,7 +33,7 @@ from i2codec.payload.file import StoredGrid, StoredSignal
 from i2codec.payload.grid_section import QuantisedGridNetwork, proved_contraction
 from i2codec.payload.latent_tiles import LatentTiles
 from i2codec.payload.latents_section import LatentPyramid
-from i2codec.prior.priors import prior_for
+from i2codec.prior.priors import Priors, prior_for
 from i2codec.signal.colour import channel_weights, to_fitted, transform_for
 from i2codec.signal.description import SignalDescription
 from i2codec.signal.metrics import psnr_db
@@ -45,6 +45,7 @@ _EVALUATION_STEPS = 16
 # Step counts are within 1/1024 of the range, or a tenth of the error where that is less.
 _STEP_COUNT_TOLERANCE = 1.0 / 1024.0
 _CHECK_TOLERANCE = 0.005
+_MOST_CORRECTIONS = 4
 _OVERHEAD_BYTES = 160
 """Of a file beside its latents and networks, for what is shown while it is fitted."""
 
@@ -62,7 +63,7 @@ class GridSettings:
     stencil:
         Neighbours of the implicit layer.
     unrolled:
-        Fit the explicit twin.
+        The explicit twin, which has the lower loss (docs/grid.md), or the fixed point.
     seed:
         Of the noise.
     device:
@@ -74,7 +75,7 @@ class GridSettings:
     preset: GridPreset
     goal: Goal
     stencil: Stencil = Stencil.FULL
-    unrolled: bool = False
+    unrolled: bool = True
     seed: int = 0
     device: str = "cpu"
     time_limit_s: float | None = None
@@ -131,9 +132,26 @@ class GridEncoder:
             priors=prior_for(prior_number, architecture),
         )
         objective = GridObjective.of(target, weights, level_count=architecture.level_count)
-        self._fit(model, objective, pricing)
+        self._fit(model, objective, pricing, settings.preset.phases)
+        stored = self._finished(model, objective, pricing, prior_number)
+        for attempt in range(1, _MOST_CORRECTIONS + 1):
+            size_bytes = sum(SECTION.size + len(payload) for payload in stored.payloads())
+            if not pricing.retry(distortion=self.distortion, size_bytes=size_bytes):
+                break
+            model.field.contraction = None if settings.unrolled else settings.preset.contraction
+            self._fit(model, objective, pricing, [settings.preset.correction], attempt=attempt)
+            stored = self._finished(model, objective, pricing, prior_number, attempt=attempt)
+        return stored
+
+    def _finished(
+        self, model: GridModel, objective: GridObjective, pricing: Pricing, prior_number: int, *, attempt: int = 0
+    ) -> StoredSignal:
+        """Quantise the networks, let all settle, pack and check."""
+        description, architecture = self.signal.description, model.field.architecture
         self.reporter.report(Progress("quantise", 0.0))
-        quantised = self._quantised(model, objective, prior_for(prior_number, architecture), lmbda=pricing.lmbda)
+        prior = prior_for(prior_number, architecture)
+        chosen = self._quantised(model, objective, prior, lmbda=pricing.lmbda)
+        quantised = self._settled(model, objective, chosen, prior, pricing, attempt=attempt)
         network = self._network(architecture, quantised, prior_number, model, objective)
         latents = model.rounded()
         grids = [latent.cpu().numpy().astype(np.int32) for latent in latents]
@@ -141,6 +159,16 @@ class GridEncoder:
         stored = StoredGrid(network, LatentPyramid.of(grids, tiles=tiles, model=network.context_model()))
         self._check(stored, latents, objective)
         return StoredSignal(description, (), metadata=dict(self.signal.metadata), grid=stored)
+
+    @property
+    def _steps(self) -> int:
+        """K while nothing is measured yet: the explicit twin's own, and enough for a fixed point."""
+        return self.settings.preset.unrolled_steps if self.settings.unrolled else _EVALUATION_STEPS
+
+    @property
+    def _bounded(self) -> tuple[str, ...]:
+        """Tensors that must be contractions."""
+        return () if self.settings.unrolled else ("A",)
 
     def _architecture(self, description: SignalDescription) -> GridArchitecture:
         axis_count = len(description.axes)
@@ -160,11 +188,20 @@ class GridEncoder:
         target = torch.from_numpy(np.ascontiguousarray(fitted)).to(self.settings.device)
         return target, torch.from_numpy(channel_weights(description.channels)).to(self.settings.device)
 
-    def _fit(self, model: GridModel, native: GridObjective, pricing: Pricing) -> None:
-        """All phases of the preset."""
+    def _fit(
+        self,
+        model: GridModel,
+        native: GridObjective,
+        pricing: Pricing,
+        phases: Sequence[GridPhase],
+        *,
+        attempt: int = 0,
+        network_steps: Sequence[float] = (),
+    ) -> None:
+        """Some phases of the preset."""
         settings, preset = self.settings, self.settings.preset
         effort = Effort(preset.steps(native.point_count), seconds=settings.time_limit_s)
-        for number, phase in enumerate(preset.phases):
+        for phase in phases:
             objective = native
             if phase.first_level:
                 level_count = len(model.latents)
@@ -174,17 +211,51 @@ class GridEncoder:
             run = GridRun(
                 model,
                 objective,
-                phase,
+                replace(phase, name=f"{phase.name} {attempt}") if attempt else phase,
                 effort.clock(phase.share),
                 pricing=pricing,
-                seed=settings.seed * len(preset.phases) + number,
-                gradient_steps=preset.gradient_steps,
+                seed=settings.seed,
+                gradient_steps=preset.unrolled_steps if settings.unrolled else preset.gradient_steps,
                 overhead_bytes=_OVERHEAD_BYTES,
+                network_steps=network_steps,
             )
             run.run(reporter=self.reporter, checkpoint=self.checkpoint)
 
+    def _settled(
+        self,
+        model: GridModel,
+        objective: GridObjective,
+        chosen: QuantisedTensors,
+        prior: Priors,
+        pricing: Pricing,
+        *,
+        attempt: int,
+    ) -> QuantisedTensors:
+        """Latents and rounded networks go on together, and back to where they were if that gained nothing."""
+
+        def take(quantised: QuantisedTensors) -> float:
+            stored = {name: torch.from_numpy(tensor) for name, tensor in quantised.dequantised(prior).items()}
+            model.set_networks(stored)
+            distortion, rate = objective.decoded(model, steps=self._steps)
+            return distortion + pricing.lmbda * (rate + quantised.bits / objective.point_count)
+
+        unrounded = {name: tensor.detach().clone() for name, tensor in model.stored_networks().items()}
+        latents, loss_before = [latent.detach().clone() for latent in model.latents], take(chosen)
+        model.set_networks(unrounded)
+        preset = self.settings.preset
+        steps = [chosen.steps[name] if chosen.integers[name].any() else 0.0 for name in model.named_networks()]
+        self._fit(model, objective, pricing, [preset.settling], attempt=attempt, network_steps=steps)
+        arrays = {name: tensor.detach().cpu().numpy() for name, tensor in model.named_networks().items()}
+        settled = round_tensors(arrays, prior, chosen, bounded=self._bounded)
+        if pricing.follows or take(settled) < loss_before:
+            return settled
+        for latent, old in zip(model.latents, latents, strict=True):
+            latent.data.copy_(old)
+        take(chosen)
+        return chosen
+
     def _quantised(
-        self, model: GridModel, objective: GridObjective, prior: Mapping[str, NDArray[np.float64]], *, lmbda: float
+        self, model: GridModel, objective: GridObjective, prior: Priors, *, lmbda: float
     ) -> QuantisedTensors:
         """The networks in units of their steps, chosen by the loss on the rounded latents.
 
@@ -193,13 +264,10 @@ class GridEncoder:
         """
         latents, architecture = model.rounded(), model.field.architecture
         device = self.settings.device
-        tensors = {**model.field.stored_tensors(), **dict(model.context.items())}
-        arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+        arrays = {name: tensor.detach().cpu().numpy() for name, tensor in model.stored_networks().items()}
 
         def distortion(trial: Arrays) -> float:
-            network = StoredGridNetwork(
-                architecture, {k: v.astype(np.float32) for k, v in trial.items()}, _EVALUATION_STEPS
-            )
+            network = StoredGridNetwork(architecture, {k: v.astype(np.float32) for k, v in trial.items()}, self._steps)
             return _finite(self._distortion(network, latents, objective))
 
         def cost_of_rate(trial: Arrays) -> float:
@@ -217,7 +285,7 @@ class GridEncoder:
                 {name: prior[name] for name in names},
                 loss=loss,
                 price=lmbda / objective.point_count,
-                bounded=() if self.settings.unrolled else ("A",),
+                bounded=self._bounded,
             )
             parts.append(part)
         return QuantisedTensors(
@@ -239,7 +307,7 @@ class GridEncoder:
             quantised.integers,
             quantised.steps,
             contraction=0.0,
-            steps=self.settings.preset.gradient_steps if architecture.unrolled else _EVALUATION_STEPS,
+            steps=self._steps,
             prior=prior_number,
             colour_transform=transform_for(self.signal.description),
         )

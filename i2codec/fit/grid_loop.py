@@ -26,7 +26,7 @@ from i2codec.signal.metrics import psnr_db
 
 _ADAM_BETAS = (0.9, 0.99)
 _STEPS_BETWEEN_CORRECTIONS = 6
-_DECODED_STEPS = 8  # enough for a look at what the fit has
+_DECODED_STEPS = 8  # towards a fixed point: enough for a look at what the fit has
 _LARGEST_GRADIENT = 0.1  # in the Euclidean norm; without it fits diverge
 
 
@@ -79,6 +79,9 @@ class GridRun:
         Applications of F that carry the gradient.
     overhead_bytes:
         Bytes of the file beside the latents, for the estimated size in reports.
+    network_steps:
+        If not empty, the step that each of the model's networks is rounded to while it is trained,
+        0 for one that stays at its prior; in the order of :meth:`GridModel.networks`.
     """
 
     def __init__(
@@ -92,17 +95,22 @@ class GridRun:
         seed: int,
         gradient_steps: int,
         overhead_bytes: int,
+        network_steps: Sequence[float] = (),
     ) -> None:
         """Prepare the optimiser."""
         self._model, self._objective, self._phase, self._clock = model, objective, phase, clock
         self._pricing, self._gradient_steps, self._overhead_bytes = pricing, gradient_steps, overhead_bytes
         self._generator = torch.Generator(device=objective.target.device).manual_seed(seed)
-        self._networks = model.networks()
+        self._rounded, self._network_steps = model.networks(), network_steps
+        # what is trained: where they are rounded, a copy that the gradient of the rounded ones moves
+        self._networks = [network.detach().clone() for network in self._rounded] if network_steps else self._rounded
         self._latents = [] if phase.freezes_latents else model.latents[objective.first_level :]
         self._frozen = model.rounded()[objective.first_level :] if phase.freezes_latents else []
-        groups = [{"params": self._networks, "factor": phase.network_factor}]
-        if self._latents:
-            groups.append({"params": self._latents, "factor": 1.0})
+        groups = [
+            {"params": parameters, "factor": factor}
+            for parameters, factor in ((self._networks, phase.network_factor), (self._latents, 1.0))
+            if parameters
+        ]
         self._optimiser = torch.optim.Adam(groups, lr=phase.rates[0], betas=_ADAM_BETAS, fused=True)
         self._state: Tensor | None = None
         self._step = 0
@@ -125,11 +133,13 @@ class GridRun:
                 self._report(reporter, fraction)
             if checkpoint.due:
                 checkpoint.save(self._phase.name, self._snapshot())
+        self._round_networks()
         checkpoint.save(self._phase.name, self._snapshot())
 
     def _take_step(self, fraction: float) -> None:
         model, objective, phase = self._model, self._objective, self._phase
         latents = self._noisy(fraction)
+        self._round_networks()
         state = self._solve(model.field.inject(objective.reader(latents)))
         distortion = objective.distortion(model.field.read_out(state))
         rate = objective.rate(model, latents)
@@ -138,18 +148,29 @@ class GridRun:
             raise FitError("the loss is not finite: the fit diverged; try another --seed")
         network_rate = model.network_bits() / objective.point_count
         if self._pricing.follows and self._step % _STEPS_BETWEEN_CORRECTIONS == 0:
-            found, decoded_rate = objective.decoded(model, steps=_DECODED_STEPS)
+            steps = self._gradient_steps if model.field.architecture.unrolled else _DECODED_STEPS
+            found, decoded_rate = objective.decoded(model, steps=steps)
             self._pricing.follow(fraction, distortion=found, rate=decoded_rate + float(network_rate.detach()))
         lmbda = self._pricing.lmbda
-        self._optimiser.zero_grad(set_to_none=True)
+        model.zero_grad()
         (distortion + lmbda * (rate + network_rate)).backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._networks, _LARGEST_GRADIENT)
-        nn.utils.clip_grad_norm_(self._latents, _LARGEST_GRADIENT)
+        for network, rounded in zip(self._networks, self._rounded, strict=True):
+            network.grad = rounded.grad
         for group in self._optimiser.param_groups:
+            nn.utils.clip_grad_norm_(group["params"], _LARGEST_GRADIENT)
             group["lr"] = group["factor"] * _blend(phase.rates, 0.5 - 0.5 * math.cos(math.pi * fraction))
         self._optimiser.step()
         self._state = state.detach()
         self._step += 1
+
+    @torch.no_grad()
+    def _round_networks(self) -> None:
+        """Straight-through rounding: Bengio et al., "Estimating or Propagating Gradients", 2013, section 4."""
+        if not self._network_steps:
+            return
+        every = zip(self._networks, self._rounded, self._model.priors, self._network_steps, strict=True)
+        for network, rounded, prior, step in every:
+            rounded.copy_(prior + step * torch.round((network - prior) / step) if step else prior)
 
     def _noisy(self, fraction: float) -> Sequence[Tensor]:
         temperature = _blend(self._phase.temperatures, fraction)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -15,9 +16,12 @@ from i2codec.field.grid_module import GridField, LatentReader
 from i2codec.field.interpolation import level_extents
 from i2codec.fit.context import latent_bits
 from i2codec.fit.context_fast import fast_latent_bits
+from i2codec.fit.synthesis_fast import FastGridField, FastLatentReader
 
 LATENT_SCALE = 16.0
 """Latents are trained at a sixteenth of their size, so that one learning rate suits all parameters."""
+
+Reader = LatentReader | FastLatentReader
 
 _TYPICAL_STEP = 2.0**-5
 """Of the order of what the search chose for networks in the fits looked at, 2⁻³ to 2⁻⁹."""
@@ -65,18 +69,39 @@ class GridModel:
             torch.zeros(level_extents(extents, level), device=device, requires_grad=True)
             for level in range(architecture.level_count)
         ]
-        field = GridField(architecture, synthesis, contraction=contraction)
+        kind = FastGridField if device == "cpu" else GridField
+        field = kind(architecture, synthesis, contraction=contraction)
         model = cls(latents, field, nn.ParameterDict(context))
         counted_from = tensors if priors is None else priors
-        names = [*field.tensors, *model.context]  # in the order of networks()
         model.priors = [
-            torch.tensor(np.asarray(counted_from[name]), dtype=torch.float32, device=device) for name in names
+            torch.tensor(np.asarray(counted_from[name]), dtype=torch.float32, device=device)
+            for name in model.named_networks()
         ]
         return model
 
     def networks(self) -> list[nn.Parameter]:
         """Parameters of the synthesis and of the context model."""
-        return [*self.field.parameters(), *self.context.parameters()]
+        return list(self.named_networks().values())
+
+    @torch.no_grad()
+    def set_networks(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take parameters as a file holds them, by name: a recurrence is bounded already."""
+        self.field.contraction = None
+        for name, parameter in self.named_networks().items():
+            parameter.copy_(tensors[name])
+
+    def named_networks(self) -> dict[str, nn.Parameter]:
+        """:meth:`networks` by name, in their order."""
+        return {**dict(self.field.tensors.items()), **dict(self.context.items())}
+
+    def stored_networks(self) -> dict[str, Tensor]:
+        """Parameters of all networks by name as a file would hold them, but for rounding."""
+        return {**self.field.stored_tensors(), **dict(self.context.items())}
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for parameter in (*self.latents, *self.networks()):
+            parameter.grad = None
 
     def network_bits(self) -> Tensor:
         """About what the networks cost beyond their priors, a scalar with gradient.
@@ -114,7 +139,7 @@ class GridObjective:
 
     target: Tensor
     channel_weights: Tensor
-    reader: LatentReader
+    reader: Reader
     point_count: int
     first_level: int = 0
 
@@ -123,7 +148,7 @@ class GridObjective:
         """On ``target`` ``[C, *grid]`` averaged over cells of 2 to the ``first_level`` samples a side."""
         extents = tuple(target.shape[1:])
         positions = [(np.arange(count) + 0.5) * 2.0**first_level for count in level_extents(extents, first_level)]
-        reader = LatentReader(extents, positions, levels=range(first_level, level_count)).to(target.device)
+        reader = _reader(extents, positions, levels=range(first_level, level_count), device=target.device)
         point_count = int(np.prod(extents))
         return cls(_averaged(target, first_level), channel_weights, reader, point_count, first_level)
 
@@ -147,6 +172,14 @@ class GridObjective:
         """Φ ``[C, *grid]`` of latents from ``first_level`` on, solved from zero in ``steps``."""
         field = model.field
         return field.read_out(field.state(field.inject(self.reader(latents)), steps=steps))
+
+
+def _reader(
+    extents: tuple[int, ...], positions: Sequence[NDArray[np.floating]], *, levels: range, device: torch.device
+) -> Reader:
+    if device.type == "cpu":
+        return FastLatentReader(extents, positions, levels=levels)
+    return LatentReader(extents, positions, levels=levels).to(device)
 
 
 def _averaged(target: Tensor, level: int) -> Tensor:

@@ -7,9 +7,13 @@ from dataclasses import dataclass, replace
 from i2codec.errors import OptionError
 from i2codec.fit.grid_loop import GridPhase
 
-_WHOLE = (
-    GridPhase("fit", share=0.92, rates=(1e-2, 1e-3), network_factor=0.3),
-    GridPhase("close", share=0.08, rates=(2e-3, 1e-4), freezes_latents=True),
+_WHOLE = (GridPhase("fit", share=0.88, rates=(1e-2, 1e-4), network_factor=0.6),)
+_SETTLING = GridPhase(
+    "settle", share=0.12, rates=(1e-3, 1e-4), network_factor=0.6, temperatures=(0.15, 0.1), deviations=(0.15, 0.12)
+)
+
+_CORRECTION = GridPhase(
+    "correct", share=0.25, rates=(5e-3, 1e-4), network_factor=0.6, temperatures=(0.2, 0.1), deviations=(0.18, 0.15)
 )
 
 
@@ -27,8 +31,14 @@ class GridPreset:
         Bounds on the steps.
     phases:
         In order.
+    settling:
+        After the networks are quantised.
+    correction:
+        Where a size or PSNR was missed: at another λ, and then the settling again.
     gradient_steps:
-        Applications of F that carry the gradient.
+        Applications of F that carry the gradient, where its fixed point is solved.
+    unrolled_steps:
+        Applications of F from zero that are all there is of the explicit twin.
     contraction:
         Bound c on the recurrence in the sup norm.
     """
@@ -38,7 +48,10 @@ class GridPreset:
     most_steps: int
     least_steps: int = 50
     phases: tuple[GridPhase, ...] = _WHOLE
+    settling: GridPhase = _SETTLING
+    correction: GridPhase = _CORRECTION
     gradient_steps: int = 2
+    unrolled_steps: int = 3
     contraction: float = 0.75
 
     def steps(self, point_count: int) -> int:
@@ -53,10 +66,10 @@ class GridPreset:
 GRID_PRESETS = {
     preset.name: preset
     for preset in (
-        GridPreset("draft", point_steps=3e7, most_steps=200),
-        GridPreset("fast", point_steps=1.6e8, most_steps=1200),
-        GridPreset("medium", point_steps=1.6e9, most_steps=8000),
-        GridPreset("slow", point_steps=8e9, most_steps=40000),
+        GridPreset("draft", point_steps=6e7, most_steps=400),
+        GridPreset("fast", point_steps=4.7e8, most_steps=4000),
+        GridPreset("medium", point_steps=3.2e9, most_steps=12000),
+        GridPreset("slow", point_steps=1.6e10, most_steps=40000),
     )
 }
 

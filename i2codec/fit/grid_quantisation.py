@@ -92,6 +92,17 @@ def quantise_tensors(
     return chosen
 
 
+def round_tensors(
+    tensors: Arrays, priors: Priors, chosen: QuantisedTensors, *, bounded: tuple[str, ...] = ()
+) -> QuantisedTensors:
+    """``tensors`` rounded to the steps that were ``chosen`` for them; those at their priors stay there."""
+    rounded = chosen
+    for name, integers in chosen.integers.items():
+        if integers.any():
+            rounded = _with(rounded, name, tensors, priors, step=chosen.steps[name], bounded=bounded)
+    return rounded
+
+
 def _with(
     chosen: QuantisedTensors,
     name: str,

@@ -13,6 +13,11 @@ _SIZE_EXPONENT = -1.5
 _FOLLOWING = 0.3  # part of what is missing that a correction makes up for
 _FIRST_CORRECTION = 0.15  # of the fit: before that neither size nor distortion says much
 _SMALLEST, _LARGEST = 1e-7, 10.0
+# Logarithms of size and of distortion over that of λ, where a fit has not shown them yet.
+_SIZE_SLOPE, _DISTORTION_SLOPE = -0.67, 0.56
+_LEAST_OF_SLOPE, _MOST_OF_SLOPE = 0.3, 2.0
+_SIZE_AIM, _SIZE_TOLERANCE = 0.985, 0.015  # never above the size that is asked for
+_PSNR_AIM_DB, _PSNR_TOLERANCE_DB = 0.06, 0.06  # never below
 
 
 @dataclass
@@ -36,6 +41,8 @@ class Pricing:
     point_count: int
     overhead_bytes: int
     lmbda: float = field(init=False)
+    _is_following: bool = field(default=True, init=False)
+    _last: tuple[float, float] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         match self.goal:
@@ -51,14 +58,35 @@ class Pricing:
 
     @property
     def follows(self) -> bool:
-        """Whether λ depends on what the fit has."""
-        return isinstance(self.goal, SizeGoal | PsnrGoal)
+        """Whether λ depends on what the fit has, from step to step."""
+        return self._is_following and isinstance(self.goal, SizeGoal | PsnrGoal)
 
     def follow(self, fraction: float, *, distortion: float, rate: float) -> None:
         """Correct λ at a part of the fit that decodes to ``distortion`` at ``rate`` bits per grid point."""
         if self.follows and fraction >= _FIRST_CORRECTION:
             factor = math.exp(_FOLLOWING * self._missing(distortion, rate))
             self.lmbda = _within_bounds(self.lmbda * factor)
+
+    def retry(self, *, distortion: float, size_bytes: int) -> bool:
+        """Move λ by what a finished file misses, by a secant; false if it has what was asked for."""
+        self._is_following = False
+        match self.goal:
+            case SizeGoal(wanted):
+                excess, tolerance, slope = math.log(size_bytes / (_SIZE_AIM * wanted)), _SIZE_TOLERANCE, _SIZE_SLOPE
+            case PsnrGoal(wanted_db):
+                excess = math.log(max(distortion, 1e-12)) + (wanted_db + _PSNR_AIM_DB) / 10.0 * math.log(10.0)
+                tolerance, slope = _PSNR_TOLERANCE_DB / 10.0 * math.log(10.0), _DISTORTION_SLOPE
+            case _:
+                return False
+        if abs(excess) <= tolerance:
+            return False
+        place = math.log(self.lmbda)
+        if self._last is not None and place != self._last[0]:
+            shown = (excess - self._last[1]) / (place - self._last[0]) / slope
+            slope *= min(max(shown, _LEAST_OF_SLOPE), _MOST_OF_SLOPE)
+        self._last = place, excess
+        before, self.lmbda = self.lmbda, _within_bounds(self.lmbda * math.exp(-excess / slope))
+        return self.lmbda != before
 
     def _missing(self, distortion: float, rate: float) -> float:
         """Logarithm of what λ is to be multiplied by, as far as the curve's slope tells."""

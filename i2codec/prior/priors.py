@@ -2,13 +2,15 @@
 
 Prior 0 is 0 for every parameter. Prior n ≥ 1 is the package's file ``prior_n.npz``: for each tensor
 of its architecture an array of that name and shape, of int16 or int32, in units of 2⁻¹⁰. A released
-prior never changes.
+prior never changes. Priors are fitted over photographs in colour, and serve other channels by a
+rule: see :func:`prior_for`.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import resources
 from importlib.resources.abc import Traversable
 
@@ -22,11 +24,13 @@ FRACTION_BITS = 10
 
 Priors = Mapping[str, NDArray[np.float64]]
 
-_COLOUR = GridArchitecture(level_count=7, axis_count=2, channel_count=3)
-_ARCHITECTURES: dict[int, GridArchitecture] = {1: _COLOUR, 2: _COLOUR}
+_PHOTO = GridArchitecture(level_count=7, axis_count=2, channel_count=3)
+_ARCHITECTURES: dict[int, GridArchitecture] = {1: _PHOTO, 2: _PHOTO, 3: _PHOTO}
 """What each released prior was fitted for."""
-_LMBDAS = {1: 0.004, 2: 0.0007}
+_LMBDAS = {1: 0.004, 2: 0.0007, 3: 0.02}
 """λ that each released prior was fitted at."""
+_BY_CHANNEL = ("W", "b")
+"""Tensors with a row for each channel."""
 _FOLDER: Traversable = resources.files("i2codec.prior")
 
 
@@ -59,6 +63,10 @@ def load_prior(number: int) -> Priors:
 def prior_for(number: int, architecture: GridArchitecture) -> Priors:
     """Parameters by name that those of a network of this architecture are counted from.
 
+    The last of two or four channels counts as alpha: it starts from 1 everywhere (a row of 0 in W,
+    and 1 in b). What is left is grey if it is one channel: the mean of the rows of red, green and
+    blue.
+
     Raises
     ------
     VersionError
@@ -68,12 +76,25 @@ def prior_for(number: int, architecture: GridArchitecture) -> Priors:
     """
     if number == 0:
         return {name: np.broadcast_to(0.0, shape) for name, shape in architecture.tensor_shapes.items()}
-    if prior_architecture(number).tensor_shapes != architecture.tensor_shapes:
-        raise FormatError(f"prior {number} is for {prior_architecture(number)}; the network is {architecture}")
-    return load_prior(number)
+    fitted_for = prior_architecture(number)
+    if not _serves(fitted_for, architecture):
+        raise FormatError(f"prior {number} is for {fitted_for}; the network is {architecture}")
+    tensors = dict(load_prior(number))
+    if architecture.channel_count < 3:
+        tensors |= {name: tensors[name].mean(axis=0, keepdims=True) for name in _BY_CHANNEL}
+    if architecture.channel_count in (2, 4):
+        tensors["W"] = np.concatenate([tensors["W"], np.zeros_like(tensors["W"][:1])])
+        tensors["b"] = np.append(tensors["b"], 1.0)
+    return tensors
 
 
 def released_priors(architecture: GridArchitecture) -> dict[int, float]:
-    """Numbers of the priors that fit an architecture, and the λ that each was fitted at."""
-    shapes = architecture.tensor_shapes
-    return {number: lmbda for number, lmbda in _LMBDAS.items() if _ARCHITECTURES[number].tensor_shapes == shapes}
+    """Numbers of the priors that serve an architecture, and the λ that each was fitted at."""
+    return {number: lmbda for number, lmbda in _LMBDAS.items() if _serves(_ARCHITECTURES[number], architecture)}
+
+
+def _serves(fitted_for: GridArchitecture, architecture: GridArchitecture) -> bool:
+    if not 1 <= architecture.channel_count <= 4:
+        return False
+    of_colour = replace(architecture, channel_count=fitted_for.channel_count)
+    return of_colour.tensor_shapes == fitted_for.tensor_shapes

@@ -85,7 +85,7 @@ def test_multiplications_of_other_axes(axis_count, nodes):
 
 def test_what_a_grid_field_is_by_default():
     made = GridArchitecture(7, 2, 3)
-    assert (made.hidden_width, made.width, made.context_width, made.context_features) == (24, 6, 16, 17)
+    assert (made.hidden_width, made.width, made.context_width, made.context_features) == (24, 6, 24, 17)
     assert (made.stencil, made.unrolled, made.kernel) == (Stencil.FULL, False, Kernel.CUBIC)
     assert math.prod(made.synthesis_shapes["A"]) == 6 * 6 * 9
 

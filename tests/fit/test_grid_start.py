@@ -111,7 +111,7 @@ def test_a_prior_stays_what_it_is(a_prior: APrior) -> None:
 
 
 def test_a_prior_of_another_architecture_is_left_alone(a_prior: APrior) -> None:
-    a_prior(GridArchitecture(4, 2, 4))
+    a_prior(GridArchitecture(4, 2, 3, width=7))
     number, tensors = starting_tensors(_ARCHITECTURE, lmbda=0.01, seed=0)
     assert number == 0
     assert np.all(tensors["b"] == 0.5)

@@ -23,8 +23,9 @@ def test_a_prior_is_a_file_of_integers(a_prior):
         with pytest.raises(ValueError, match="read-only"):
             tensor[...] = 0.0
     assert load_prior(number) is found
-    assert prior_for(number, PHOTO) is found
-    assert prior_for(number, replace(PHOTO, unrolled=True)) is found  # the same shapes
+    for architecture in (PHOTO, replace(PHOTO, unrolled=True)):  # the same shapes
+        served = prior_for(number, architecture)
+        assert all(served[name] is tensor for name, tensor in found.items())
 
 
 def test_prior_0_is_zero_for_every_architecture():
@@ -45,12 +46,32 @@ def test_an_unknown_prior_needs_a_newer_reader(a_prior, function):
 
 @pytest.mark.parametrize(
     "other",
-    [{"level_count": 5}, {"channel_count": 4}, {"hidden_width": 7}, {"context_width": 3}, {"axis_count": 3}],
+    [{"level_count": 5}, {"channel_count": 5}, {"hidden_width": 7}, {"context_width": 3}, {"axis_count": 3}],
 )
 def test_a_prior_fits_one_set_of_shapes(a_prior, other):
     number, _ = a_prior(PHOTO)
     with pytest.raises(FormatError, match=f"prior {number} is for GridArchitecture"):
         prior_for(number, replace(PHOTO, **other))
+
+
+@pytest.mark.parametrize("channel_count", [1, 2, 3, 4])
+def test_a_prior_serves_grey_and_alpha(a_prior, channel_count):
+    number, _ = a_prior(PHOTO)
+    colour = load_prior(number)
+    architecture = replace(PHOTO, channel_count=channel_count)
+    found = prior_for(number, architecture)
+    assert {name: tensor.shape for name, tensor in found.items()} == architecture.tensor_shapes
+    assert released_priors(architecture) == {number: 0.01}
+    if channel_count in (2, 4):  # 1 everywhere
+        assert not found["W"][-1].any()
+        assert found["b"][-1] == 1.0
+    if channel_count < 3:
+        np.testing.assert_allclose(found["W"][0], sum(colour["W"]) / 3.0)
+        np.testing.assert_allclose(found["b"][0], sum(colour["b"]) / 3.0)
+    else:
+        np.testing.assert_array_equal(found["W"][:3], colour["W"])
+    others = set(colour) - {"W", "b"}
+    assert all(found[name] is colour[name] for name in others)
 
 
 def test_the_priors_that_fit(a_prior):
