@@ -129,11 +129,39 @@ def test_transparency(crop):
     alpha[30:60, 40:90] = 0
     packed = i2codec.encode(np.concatenate([crop, alpha], axis=-1), **_OPTIONS)
     decoded = i2codec.decode(packed).samples
-    assert _psnr(decoded[70:, :, :3], crop[70:] / 255.0) > 21.0  # from random networks: no prior has alpha yet
+    assert _psnr(decoded[70:, :, :3], crop[70:] / 255.0) > 24.0
     assert len(packed) < 4500
     found = decoded[..., 3]
     assert found[35:55, 45:85].max() < 0.2
     assert found[:20].min() > 0.9
+
+
+def test_what_is_opaque_stays_exactly_opaque(crop, packed):
+    opaque = np.concatenate([crop, np.full((*crop.shape[:2], 1), 255, dtype=np.uint8)], axis=-1)
+    with_alpha = i2codec.encode(opaque, **_OPTIONS)
+    for options in ({}, {"scale": 2.0}):
+        assert (i2codec.decode(with_alpha, **options).samples[..., 3] == 1.0).all()
+    assert len(with_alpha) < 1.1 * len(packed)
+
+
+def test_the_layer_can_be_a_fixed_point(crop, packed):
+    implicit = i2codec.encode(crop, **_OPTIONS, layer="implicit")
+    assert i2codec.info(implicit)["contraction"] > 0.0
+    assert i2codec.info(implicit)["steps"] > i2codec.info(packed)["steps"] == 3
+    assert _psnr(i2codec.decode(implicit).samples, crop / 255.0) > 24.0
+    assert len(implicit) < 1.2 * len(packed)
+
+
+@pytest.mark.parametrize("option", [{"width": 16}, {"filter": "gabor"}])
+def test_options_of_coordinate_fields_are_refused(crop, option):
+    with pytest.raises(i2codec.OptionError, match=r"is of the coordinate field; leave --\w+ out"):
+        i2codec.encode(crop, field="grid", **option)
+    found = i2codec.info(i2codec.encode(crop[:32, :32], steps=20, **option))
+    assert found.get("field") != "grid"
+
+
+def test_photos_are_grids_by_default(crop):
+    assert i2codec.info(i2codec.encode(crop[:32, :32], steps=20))["field"] == "grid"
 
 
 def test_a_cut_file_is_a_coarser_picture(monkeypatch, crop):
