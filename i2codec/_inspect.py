@@ -27,8 +27,8 @@ def info(source: Source) -> dict[str, Any]:
     ``units`` (networks) and ``parameters`` (of all of them); of the widest network ``filter``,
     ``width``, ``depth``, ``steps`` (K), ``contraction`` (proved from the weights), ``gain``
     (‖W‖/(1 − c)) and ``macs_per_point`` (multiplications at one point, all K steps). A grid field
-    has ``levels``, ``prior``, ``hidden_width`` and ``stencil`` in place of ``units``, ``filter`` and
-    ``depth``; its norms are sup norms.
+    has ``levels``, ``prior``, ``hidden_width``, ``stencil`` and ``layer`` in place of ``units``,
+    ``filter`` and ``depth``; its norms are sup norms, which an unrolled layer does without.
 
     Sound and video add ``duration_s`` and ``bitrate_bps`` (all bytes); sound ``rate_hz``; video
     ``frames``, ``fps`` and, where there is a sound track, ``sound``, with the same keys.
@@ -105,8 +105,10 @@ def _field(stored: StoredSignal) -> dict[str, Any]:
 
 def _grid_field(grid: StoredGrid) -> dict[str, Any]:
     network, architecture = grid.network.dequantised(), grid.network.architecture
-    factor = proved_contraction(network)
-    readout = float(np.abs(network.tensors["W"]).sum(axis=1).max())
+    bounds = {}
+    if not architecture.unrolled:
+        factor, readout = proved_contraction(network), float(np.abs(network.tensors["W"]).sum(axis=1).max())
+        bounds = {"contraction": factor, "gain": readout / (1.0 - factor)}
     return {
         "field": "grid",
         "levels": architecture.level_count,
@@ -115,9 +117,9 @@ def _grid_field(grid: StoredGrid) -> dict[str, Any]:
         "hidden_width": architecture.hidden_width,
         "width": architecture.width,
         "stencil": architecture.stencil.name.lower(),
+        "layer": "unrolled" if architecture.unrolled else "implicit",
         "steps": network.steps,
-        "contraction": factor,
-        "gain": readout / (1.0 - factor),
+        **bounds,
         "macs_per_point": architecture.macs_per_point(network.steps),
     }
 
