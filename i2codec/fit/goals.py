@@ -57,10 +57,10 @@ DEFAULT_SNR_DB = 25.5
 
 
 # Quality, and the logarithm to base 10 of λ at which photos have the PSNR of Pillow's JPEG (4:4:4) at
-# the same number: measured from 10 to 80 (docs/grid.md), and continued from there.
+# the same number: measured from 10 to 90 (docs/grid.md), and continued from there.
 _QUALITY_LOG_LMBDA = (
-    (0, -1.2), (10, -1.82), (20, -2.26), (30, -2.5), (40, -2.71), (50, -2.87), (60, -3.03), (70, -3.23), (75, -3.37),
-    (80, -3.6), (85, -3.83), (90, -4.2), (95, -4.85), (100, -5.7),
+    (0, -1.2), (10, -1.82), (20, -2.26), (30, -2.5), (40, -2.71), (50, -2.87), (60, -3.03), (70, -3.22), (75, -3.33),
+    (80, -3.5), (85, -3.82), (90, -4.42), (95, -5.3), (100, -6.0),
 )  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def lmbda_of_quality(quality: int) -> float:
         If the quality is out of range.
 
     >>> round(lmbda_of_quality(75), 6)
-    0.000427
+    0.000468
     """
     if not 0 <= quality <= 100:
         raise OptionError(f"quality {quality}; expected 0 to 100")

@@ -24,7 +24,7 @@ from i2codec.fit.goals import Goal
 from i2codec.fit.grid_loop import GridPhase, GridRun
 from i2codec.fit.grid_model import GridModel, GridObjective
 from i2codec.fit.grid_presets import GridPreset
-from i2codec.fit.grid_quantisation import Arrays, QuantisedTensors, quantise_tensors, round_tensors
+from i2codec.fit.grid_quantisation import Arrays, QuantisedTensors, first_step_for, quantise_tensors, round_tensors
 from i2codec.fit.grid_start import starting_tensors
 from i2codec.fit.grid_step_count import measure_grid_step_count
 from i2codec.fit.pricing import Pricing
@@ -46,6 +46,8 @@ _EVALUATION_STEPS = 16
 _STEP_COUNT_TOLERANCE = 1.0 / 1024.0
 _CHECK_TOLERANCE = 0.005
 _MOST_CORRECTIONS = 4
+_USUAL_LMBDA = 0.0007
+"""Below it latents move faster: they are finer, and have farther to go (docs/grid.md)."""
 _OVERHEAD_BYTES = 160
 """Of a file beside its latents and networks, for what is shown while it is fitted."""
 
@@ -218,6 +220,7 @@ class GridEncoder:
                 gradient_steps=preset.unrolled_steps if settings.unrolled else preset.gradient_steps,
                 overhead_bytes=_OVERHEAD_BYTES,
                 network_steps=network_steps,
+                latent_factor=max(1.0, (_USUAL_LMBDA / pricing.lmbda) ** 0.25),
             )
             run.run(reporter=self.reporter, checkpoint=self.checkpoint)
 
@@ -285,6 +288,7 @@ class GridEncoder:
                 {name: prior[name] for name in names},
                 loss=loss,
                 price=lmbda / objective.point_count,
+                first_step=first_step_for(lmbda),
                 bounded=self._bounded,
             )
             parts.append(part)

@@ -82,6 +82,8 @@ class GridRun:
     network_steps:
         If not empty, the step that each of the model's networks is rounded to while it is trained,
         0 for one that stays at its prior; in the order of :meth:`GridModel.networks`.
+    latent_factor:
+        What the latents' rate is times that of the phase.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class GridRun:
         gradient_steps: int,
         overhead_bytes: int,
         network_steps: Sequence[float] = (),
+        latent_factor: float = 1.0,
     ) -> None:
         """Prepare the optimiser."""
         self._model, self._objective, self._phase, self._clock = model, objective, phase, clock
@@ -108,7 +111,7 @@ class GridRun:
         self._frozen = model.rounded()[objective.first_level :] if phase.freezes_latents else []
         groups = [
             {"params": parameters, "factor": factor}
-            for parameters, factor in ((self._networks, phase.network_factor), (self._latents, 1.0))
+            for parameters, factor in ((self._networks, phase.network_factor), (self._latents, latent_factor))
             if parameters
         ]
         self._optimiser = torch.optim.Adam(groups, lr=phase.rates[0], betas=_ADAM_BETAS, fused=True)

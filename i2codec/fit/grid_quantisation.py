@@ -5,6 +5,7 @@ The loss is measured, not modelled: every trial runs the rounded networks on the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -20,8 +21,8 @@ from i2codec.prior.priors import Priors
 Arrays = Mapping[str, NDArray[np.float32]]
 Integers = Mapping[str, NDArray[np.int64]]
 
-_FIRST_STEP = 2.0**-6
-_LEAST_STEP, _LARGEST_STEP = 2.0**-11, 1.0
+_FIRST_STEP = 2.0**-6  # at a λ of 0.004, and finer with its root
+_LEAST_STEP, _LARGEST_STEP = 2.0**-14, 1.0
 _LARGEST_NORM = 0.995
 """Of a bounded stencil once it is rounded: what the fit holds below c rounding may lift a little."""
 _SHRINKING, _SHRINKINGS = 0.98, 100
@@ -50,22 +51,28 @@ class QuantisedTensors:
         return sum(8 * TENSOR.size + cheapest_table(values, tables)[1] for values in coded)
 
 
+def first_step_for(lmbda: float) -> float:
+    """A step to start the search from: where all are too coarse, a finer one for a single tensor gains nothing."""
+    return float(2.0 ** min(-6, max(-12, round(math.log2(_FIRST_STEP * math.sqrt(lmbda / 0.004))))))
+
+
 def quantise_tensors(
     tensors: Arrays,
     priors: Priors,
     *,
     loss: Callable[[Arrays], float],
     price: float,
+    first_step: float = _FIRST_STEP,
     bounded: tuple[str, ...] = (),
 ) -> QuantisedTensors:
-    """Integers that lower ``loss`` + ``price`` · bits, tensor by tensor.
+    """Integers that lower ``loss`` + ``price`` · bits, tensor by tensor, from ``first_step`` on.
 
     Every tensor in turn tries coarser steps while they pay, then finer ones, and none at all: its
     prior. The sup norm of ``bounded`` tensors stays below 1.
     """
     chosen = QuantisedTensors({}, {})
     for name in tensors:
-        chosen = _with(chosen, name, tensors, priors, step=_FIRST_STEP, bounded=bounded)
+        chosen = _with(chosen, name, tensors, priors, step=first_step, bounded=bounded)
     cost = loss(chosen.dequantised(priors)) + price * chosen.bits
 
     def attempt(name: str, step: float | None) -> bool:
