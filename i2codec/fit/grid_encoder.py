@@ -45,7 +45,7 @@ _EVALUATION_STEPS = 16
 # Step counts are within 1/1024 of the range, or a tenth of the error where that is less.
 _STEP_COUNT_TOLERANCE = 1.0 / 1024.0
 _CHECK_TOLERANCE = 0.005
-_MOST_CORRECTIONS = 4
+_MOST_CORRECTIONS = 7
 _USUAL_LMBDA = 0.0007
 """Below it latents move faster: they are finer, and have farther to go (docs/grid.md)."""
 _OVERHEAD_BYTES = 160

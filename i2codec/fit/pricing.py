@@ -15,8 +15,8 @@ _FIRST_CORRECTION = 0.15  # of the fit: before that neither size nor distortion 
 _SMALLEST, _LARGEST = 1e-7, 10.0
 # Logarithms of size and of distortion over that of λ, where a fit has not shown them yet.
 _SIZE_SLOPE, _DISTORTION_SLOPE = -0.67, 0.56
-_LEAST_OF_SLOPE, _MOST_OF_SLOPE = 0.3, 2.0
-_SIZE_AIM, _SIZE_TOLERANCE = 0.985, 0.015  # never above the size that is asked for
+_LEAST_OF_SLOPE, _MOST_OF_SLOPE = 0.3, 1.5
+_SIZE_AIM, _SIZE_TOLERANCE = 0.98, 0.02  # never above the size that is asked for
 _PSNR_AIM_DB, _PSNR_TOLERANCE_DB = 0.06, 0.06  # never below
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from i2codec.entropy.quantiser import storable_step
 from i2codec.field.grid_architecture import GridArchitecture
 from i2codec.field.stencil import sup_norm
-from i2codec.fit.grid_quantisation import QuantisedTensors, quantise_tensors
+from i2codec.fit.grid_quantisation import QuantisedTensors, first_step_for, quantise_tensors, round_tensors
 from i2codec.payload.grid_section import QuantisedGridNetwork, proved_contraction
 from i2codec.payload.tensors import pack_tensors
 from i2codec.prior.priors import prior_for
@@ -206,3 +206,22 @@ def test_the_bound_of_what_is_chosen_is_proved_by_the_writer() -> None:
     chosen = quantise_tensors(tensors, priors, loss=_squares(tensors), price=1e-6, bounded=("A",))
     network = QuantisedGridNetwork(architecture, chosen.integers, chosen.steps, contraction=0.0, steps=3)
     assert 0.9 < proved_contraction(network.dequantised()) < 1.0
+
+
+def test_the_search_starts_finer_where_bits_are_cheap() -> None:
+    steps = [first_step_for(lmbda) for lmbda in (1.0, 0.004, 0.001, 0.00025, 1e-9)]
+    assert steps == [2.0**-6, 2.0**-6, 2.0**-7, 2.0**-8, 2.0**-12]
+
+
+def test_rounding_again_keeps_the_steps_and_what_is_at_its_prior() -> None:
+    generator = np.random.default_rng(0)
+    priors = {name: generator.normal(size=shape) for name, shape in _SHAPES.items()}
+    tensors = {name: (prior + 0.01).astype(np.float32) for name, prior in priors.items()}
+    zero = np.zeros(_SHAPES["b"], dtype=np.int64)
+    chosen = QuantisedTensors(
+        {"W": np.ones(_SHAPES["W"], dtype=np.int64), "b": zero}, {"W": storable_step(2.0**-8), "b": storable_step(0.5)}
+    )
+    rounded = round_tensors(tensors, priors, chosen)
+    assert rounded.steps == chosen.steps
+    assert (rounded.integers["W"] == 3).all()  # 0.01 in units of 2⁻⁸
+    assert not rounded.integers["b"].any()

@@ -138,3 +138,40 @@ def test_goals_out_of_reach_end_at_the_bounds() -> None:
         smallest.follow(0.5, distortion=0.01, rate=0.1)
         best.follow(0.5, distortion=0.01, rate=0.1)
     assert (smallest.lmbda, best.lmbda) == (10.0, 1e-7)
+
+
+@pytest.mark.parametrize("fraction", [0.3, 0.8, 1.4, 2.0])
+def test_a_size_that_was_missed_is_met_by_a_few_retries(fraction: float) -> None:
+    """A finished file that is what λ asks for: D = λ / b."""
+    curve = _Curve(a=0.02, b=3.0)
+    start = 0.003
+    wanted = round(_OVERHEAD + math.log(curve.a * curve.b / start) / curve.b * _POINTS / 8 * fraction)
+    pricing = _pricing(SizeGoal(wanted))
+    pricing.lmbda = start
+    for _ in range(5):
+        curve.distortion = pricing.lmbda / curve.b
+        if not pricing.retry(distortion=curve.distortion, size_bytes=round(curve.size_bytes)):
+            break
+    assert 0.96 * wanted <= curve.size_bytes <= wanted
+    assert not pricing.follows  # from here on λ stays
+
+
+@pytest.mark.parametrize("decibels", [25.0, 31.0, 38.0])
+def test_a_psnr_that_was_missed_is_met_by_a_few_retries(decibels: float) -> None:
+    pricing = _pricing(PsnrGoal(decibels))
+    pricing.lmbda = 0.003
+    found = 0.0
+    for _ in range(5):
+        distortion = (pricing.lmbda / 4.0) ** 0.8
+        found = -10.0 * math.log10(distortion)
+        if not pricing.retry(distortion=distortion, size_bytes=1000):
+            break
+    assert decibels <= found <= decibels + 0.13
+
+
+@pytest.mark.parametrize("goal", [PriceGoal(0.01), LossGoal()])
+def test_without_a_target_there_is_nothing_to_retry(goal: Goal) -> None:
+    pricing = _pricing(goal)
+    before = pricing.lmbda
+    assert not pricing.retry(distortion=1.0, size_bytes=1)
+    assert pricing.lmbda == before
