@@ -19,7 +19,7 @@ from i2codec.errors import FitError, OptionError
 from i2codec.fit.goals import DEFAULT_SNR_DB, Goal, PsnrGoal, SizeGoal
 from i2codec.fit.progress import ProgressCallback, Reporter
 from i2codec.notices import DamagedSourceWarning, TargetMissedWarning
-from i2codec.options import FILTERS, EncodeOptions
+from i2codec.options import FILTERS, LAYERS, EncodeOptions
 from i2codec.payload.file import PackedNetworks, StoredSignal, read_file, write_file
 from i2codec.signal.description import Kind
 from i2codec.signal.samples import ScatteredSignal
@@ -54,7 +54,7 @@ def encoded(source: Encodable, options: EncodeOptions, progress: ProgressCallbac
             _encoder(
                 signal,
                 goal,
-                options if number == 0 else replace(options, field="coordinate"),
+                options if number == 0 else replace(options, field="coordinate", layer=LAYERS[0]),
                 time_share=share,
                 reporter=Reporter(progress),
                 checkpoint=checkpoint.part(f"signal {number}"),
@@ -97,6 +97,10 @@ def _encoder(
     description = signal.samples.description
     kind, fits = description.kind, description.point_count <= _MOST_GRID_POINTS
     if options.chosen_field(is_photo=kind is Kind.PHOTO and fits) == "coordinate":
+        if options.layer != LAYERS[0]:
+            raise OptionError(
+                "a layer is of the grid field; leave --layer out, or use --field grid for a photo or video"
+            )
         return SignalEncoder(
             signal.samples, _settings(signal, goal, options, time_share=time_share), reporter, checkpoint
         )

@@ -161,6 +161,21 @@ def test_options_of_coordinate_fields_are_refused(crop, option):
     assert found.get("field") != "grid"
 
 
+@pytest.mark.parametrize("option", [{"width": 16}, {"field": "coordinate"}])
+def test_a_layer_of_a_coordinate_field_is_refused(crop, option):
+    with pytest.raises(i2codec.OptionError, match="a layer is of the grid field; leave --layer out"):
+        i2codec.encode(crop, layer="implicit", **option)
+
+
+def test_a_time_limit_is_not_exceeded_for_a_target(crop):
+    """By steps that are taken, not by the clock: no phase beside the two that the limit is laid over."""
+    stages = []
+    progress = lambda report: stages.append(report.stage) or True  # noqa: E731
+    with pytest.warns(i2codec.TargetMissedWarning):
+        i2codec.encode(crop, preset="draft", time_limit=0.5, target_psnr=60.0, progress=progress)
+    assert not any(stage.startswith("correct") for stage in stages)
+
+
 def test_photos_are_grids_by_default(crop):
     assert i2codec.info(i2codec.encode(crop[:32, :32], steps=20))["field"] == "grid"
 

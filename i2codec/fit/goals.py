@@ -57,7 +57,7 @@ DEFAULT_SNR_DB = 25.5
 
 
 # Quality, and the logarithm to base 10 of λ at which photos have the PSNR of Pillow's JPEG (4:4:4) at
-# the same number: measured from 10 to 90 (docs/grid.md), and continued from there.
+# the same number: read off the medians of six crops (docs/grid.md) from 10 to 90, continued from there.
 _QUALITY_LOG_LMBDA = (
     (0, -1.2), (10, -1.82), (20, -2.26), (30, -2.5), (40, -2.71), (50, -2.87), (60, -3.03), (70, -3.22), (75, -3.33),
     (80, -3.5), (85, -3.82), (90, -4.42), (95, -5.3), (100, -6.0),

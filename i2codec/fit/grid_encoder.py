@@ -71,7 +71,8 @@ class GridSettings:
     device:
         ``cpu`` or ``cuda``.
     time_limit_s:
-        If not ``None``, the time that the optimisation is laid over.
+        If not ``None``, the time that the optimisation is laid over; a target that is missed then
+        stays so.
     """
 
     preset: GridPreset
@@ -136,7 +137,8 @@ class GridEncoder:
         objective = GridObjective.of(target, weights, level_count=architecture.level_count)
         self._fit(model, objective, pricing, settings.preset.phases)
         stored = self._finished(model, objective, pricing, prior_number)
-        for attempt in range(1, _MOST_CORRECTIONS + 1):
+        corrections = 0 if settings.time_limit_s is not None else _MOST_CORRECTIONS
+        for attempt in range(1, corrections + 1):
             size_bytes = sum(SECTION.size + len(payload) for payload in stored.payloads())
             if not pricing.retry(distortion=self.distortion, size_bytes=size_bytes):
                 break
@@ -354,9 +356,11 @@ class GridEncoder:
         if not all(np.array_equal(found, grid) for found, grid in zip(decoded, wanted, strict=True)):
             raise FitError("the latents decode to others than were packed; nothing was written: please report this")
         exact = network.dequantised()
-        limit = self._distortion(replace(exact, steps=DEFAULT_LIMITS.max_steps), latents, objective)
         self.distortion = self._distortion(exact, latents, objective)
-        if not network.architecture.unrolled and not self.distortion <= limit * (1.0 + _CHECK_TOLERANCE) + 1e-9:
+        if network.architecture.unrolled:  # its steps are all there is
+            return
+        limit = self._distortion(replace(exact, steps=DEFAULT_LIMITS.max_steps), latents, objective)
+        if not self.distortion <= limit * (1.0 + _CHECK_TOLERANCE) + 1e-9:
             raise FitError(
                 f"the file decodes to {self.decibels:.2f} dB, the fit had {psnr_db(limit):.2f} dB; "
                 "nothing was written: please report this"

@@ -46,8 +46,6 @@ class GridPhase:
         What the networks' rate is times that of the latents.
     temperatures, deviations:
         Of the soft rounding and its noise, at its start and end.
-    freezes_latents:
-        Round the latents and train the networks alone.
     first_level:
         The finest level that is fitted, at its own resolution.
     """
@@ -58,7 +56,6 @@ class GridPhase:
     network_factor: float = 1.0
     temperatures: tuple[float, float] = (0.3, 0.1)
     deviations: tuple[float, float] = (0.22, 0.15)
-    freezes_latents: bool = False
     first_level: int = 0
 
 
@@ -107,12 +104,10 @@ class GridRun:
         self._rounded, self._network_steps = model.networks(), network_steps
         # what is trained: where they are rounded, a copy that the gradient of the rounded ones moves
         self._networks = [network.detach().clone() for network in self._rounded] if network_steps else self._rounded
-        self._latents = [] if phase.freezes_latents else model.latents[objective.first_level :]
-        self._frozen = model.rounded()[objective.first_level :] if phase.freezes_latents else []
+        self._latents = model.latents[objective.first_level :]
         groups = [
             {"params": parameters, "factor": factor}
             for parameters, factor in ((self._networks, phase.network_factor), (self._latents, latent_factor))
-            if parameters
         ]
         self._optimiser = torch.optim.Adam(groups, lr=phase.rates[0], betas=_ADAM_BETAS, fused=True)
         self._state: Tensor | None = None
@@ -178,7 +173,7 @@ class GridRun:
     def _noisy(self, fraction: float) -> Sequence[Tensor]:
         temperature = _blend(self._phase.temperatures, fraction)
         deviation = _blend(self._phase.deviations, fraction)
-        return self._frozen or [
+        return [
             noisy(LATENT_SCALE * latent, temperature=temperature, deviation=deviation, generator=self._generator)
             for latent in self._latents
         ]

@@ -76,6 +76,7 @@ class _Axis:
         return cls(np.ascontiguousarray(nodes), np.ascontiguousarray(weights, dtype=np.float32), node_count)
 
     def blend(self, values: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+        """``values`` read at the positions along an axis."""
         shape = (*values.shape[:axis], len(self._taps[0]), *values.shape[axis + 1 :])
         result = np.empty(shape, np.float32)
         if axis == values.ndim - 1:
@@ -85,6 +86,7 @@ class _Axis:
         return result
 
     def spread(self, gradient: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+        """The same backward: the gradient by the nodes along an axis."""
         shape = (*gradient.shape[:axis], self._node_count, *gradient.shape[axis + 1 :])
         result = np.zeros(shape, np.float32)
         if axis == gradient.ndim - 1:
