@@ -1,10 +1,12 @@
 """How the frozen frequency tables were made. Run once per numbered set; never for an old one.
 
-    python benchmarks/freeze_tables.py i2codec/entropy/tables/set_1.npz
+    python benchmarks/freeze_tables.py 2 i2codec/entropy/tables/set_2.npz
 
 Set 1 holds three families of symmetric distributions over integers, each over a range of
-scales in quantisation steps: Laplace, Gaussian and flat. Every table covers −R..R and one
-escape symbol. Frequencies are 16-bit integers that sum to 2¹⁶, at least 1 each.
+scales in quantisation steps: Laplace, Gaussian and flat. Set 2 holds them too, and a fourth for
+tensors most of which stay where they are: zero with a probability of its own, and else a sign and
+a geometric magnitude. Every table covers −R..R and one escape symbol. Frequencies are 16-bit
+integers that sum to 2¹⁶, at least 1 each.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 
 TOTAL = 2**16
 LARGEST_RADIUS = 1023
+ZERO_PROBABILITIES = (0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.78, 0.86, 0.92, 0.96)
 FloatArray = NDArray[np.float64]
 
 
@@ -37,6 +40,14 @@ def gaussian_density(scale: float, magnitudes: FloatArray) -> FloatArray:
     return density
 
 
+def inflated_density(zero: float, scale: float, magnitudes: FloatArray) -> FloatArray:
+    """0 with probability ``zero``, and a geometric magnitude that falls by e over ``scale``."""
+    density = np.exp(-magnitudes / scale)
+    density *= 0.5 * (1.0 - zero) / density[1:].sum()
+    density[0] = zero
+    return density
+
+
 def integer_table(density: FloatArray, escape_probability: float) -> tuple[NDArray[np.uint16], int]:
     """Frequencies of 0..R (each counted on both sides but 0) and of the escape; they sum to 2¹⁶."""
     escape = max(1, round(escape_probability * TOTAL))
@@ -49,7 +60,7 @@ def integer_table(density: FloatArray, escape_probability: float) -> tuple[NDArr
     return frequencies.astype(np.uint16), escape
 
 
-def main(destination: Path) -> None:
+def tables_of_set_1() -> list[tuple[NDArray[np.uint16], int]]:
     tables = []
     for density, tail_scales in ((laplace_density, 9.0), (gaussian_density, 4.0)):
         for index in range(34):
@@ -61,6 +72,22 @@ def main(destination: Path) -> None:
         radius = max(index, min(LARGEST_RADIUS, round(2.0 ** (index / 2.0))))
         tables.append(integer_table(np.ones(radius + 1), 1e-4))
     tables.append(integer_table(np.array([1.0, 1e-9]), 1e-4))  # a tensor of zeros
+    return tables
+
+
+def tables_of_set_2() -> list[tuple[NDArray[np.uint16], int]]:
+    tables = tables_of_set_1()
+    for zero in ZERO_PROBABILITIES:
+        for index in range(12):
+            scale = 0.5 * 2.0 ** (0.75 * index)
+            radius = min(LARGEST_RADIUS, max(2, math.ceil(9.0 * scale)))
+            magnitudes = np.arange(radius + 1, dtype=np.float64)
+            tables.append(integer_table(inflated_density(zero, scale, magnitudes), 1e-4))
+    return tables
+
+
+def main(number: int, destination: Path) -> None:
+    tables = {1: tables_of_set_1, 2: tables_of_set_2}[number]()
     np.savez(
         destination,
         radius=np.array([len(frequencies) - 1 for frequencies, _ in tables], dtype=np.uint16),
@@ -70,4 +97,4 @@ def main(destination: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(int(sys.argv[1]), Path(sys.argv[2]))

@@ -2,7 +2,7 @@
 
 A table covers the integers −R..R and an escape symbol; its frequencies are integers that sum
 to 2¹⁶. The tables of a released set never change: files name them by set and number. How
-set 1 was made is recorded in ``benchmarks/freeze_tables.py``.
+they were made is recorded in ``benchmarks/freeze_tables.py``.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Table:
         return total
 
 
+_SETS = (1, 2)
 LENGTH_BITS = 5
 """Bits that code the bit length of an escaped excess."""
 
@@ -61,8 +62,9 @@ def load_tables(set_number: int) -> tuple[Table, ...]:
     VersionError
         If this release does not carry the set.
     """
-    if set_number != 1:
-        raise VersionError(f"entropy tables of set {set_number}; this release carries set 1: update i2codec")
+    if set_number not in _SETS:
+        carried = " and ".join(map(str, _SETS))
+        raise VersionError(f"entropy tables of set {set_number}; this release carries sets {carried}: update i2codec")
     with resources.files("i2codec.entropy").joinpath("tables", f"set_{set_number}.npz").open("rb") as stream:
         stored = np.load(stream, allow_pickle=False)
         radii, escapes, flat = (stored[key].astype(np.int64) for key in ("radius", "escape", "frequencies"))

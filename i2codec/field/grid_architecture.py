@@ -38,6 +38,8 @@ class GridArchitecture:
         Channels of the context model's hidden layers.
     context_features:
         Integers that the context model reads for a node.
+    context_count:
+        Networks of the context model: one for each of the finest levels, and the last for all others.
     stencil:
         Neighbours that A reads; pointwise leaves the recurrence out: z* = u.
     unrolled:
@@ -53,9 +55,10 @@ class GridArchitecture:
     width: int = 6
     context_width: int = 24
     context_features: int = 17
+    context_count: int = 1
     stencil: Stencil = Stencil.FULL
     unrolled: bool = False
-    kernel: Kernel = Kernel.CUBIC
+    kernel: Kernel = Kernel.LANCZOS_CUBIC
 
     def __post_init__(self) -> None:
         sizes = (self.level_count, self.channel_count, self.hidden_width, self.width, self.context_width)
@@ -63,6 +66,8 @@ class GridArchitecture:
             raise OptionError(f"a grid field of sizes {sizes}; expected at least 1 each")
         if not 1 <= self.axis_count <= 3:
             raise OptionError(f"a field of {self.axis_count} coordinates; expected 1 to 3")
+        if not 1 <= self.context_count <= self.level_count:
+            raise OptionError(f"{self.context_count} context networks; expected 1 to {self.level_count}, one a level")
 
     @property
     def offsets(self) -> tuple[tuple[int, ...], ...]:
@@ -87,13 +92,13 @@ class GridArchitecture:
     @property
     def context_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every tensor of the context model by name, in the order of the file."""
-        hidden, levels = self.context_width, self.level_count
+        count, hidden, levels = self.context_count, self.context_width, self.level_count
         return {
-            "C_1": (hidden, self.context_features),
+            "C_1": (count, hidden, self.context_features),
             "d_1": (levels, hidden),
-            "C_2": (hidden, hidden),
-            "d_2": (hidden,),
-            "C_3": (2, hidden),
+            "C_2": (count, hidden, hidden),
+            "d_2": (count, hidden),
+            "C_3": (count, 2, hidden),
             "d_3": (levels, 2),
         }
 

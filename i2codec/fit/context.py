@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+
+from i2codec.field.grid_architecture import CONTEXT_TENSORS
+
+Array = TypeVar("Array", Tensor, NDArray[np.float32], NDArray[np.float64])
 
 # Offsets in the plane of a node, then in the plane before (videos); the order is that of the weights.
 CAUSAL = ((0, -1), (0, -2), *((-1, dx) for dx in range(-2, 3)), *((-2, dx) for dx in range(-2, 3)))
@@ -44,14 +51,21 @@ def latent_bits(latents: Sequence[Tensor], tensors: Mapping[str, Tensor], *, fir
     has_time = latents[0].dim() == 3
     total = latents[0].new_zeros(())
     for index, plane in enumerate(planes):
-        level = first_level + index
+        weights_1, biases_1, weights_2, biases_2, weights_3, biases_3 = level_tensors(tensors, first_level + index)
         x = features(planes, index, has_time=has_time)
-        hidden = _activation(torch.addmm(tensors["d_1"][level][:, None], tensors["C_1"], x))
-        hidden = _activation(hidden + torch.addmm(tensors["d_2"][:, None], tensors["C_2"], hidden))
-        mean, log2_scale = torch.addmm(tensors["d_3"][level][:, None], tensors["C_3"], hidden)
+        hidden = _activation(torch.addmm(biases_1[:, None], weights_1, x))
+        hidden = _activation(hidden + torch.addmm(biases_2[:, None], weights_2, hidden))
+        mean, log2_scale = torch.addmm(biases_3[:, None], weights_3, hidden)
         mean = mean.clamp(-_LARGEST_MEAN, _LARGEST_MEAN)
         total = total + laplace_bits(plane.reshape(-1), mean=mean, log2_scale=log2_scale).sum()
     return total
+
+
+def level_tensors(tensors: Mapping[str, Array], level: int) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """C_1 to d_3 of a level: those of its network, and biases of its own."""
+    network = min(level, len(tensors["C_1"]) - 1)
+    c_1, d_1, c_2, d_2, c_3, d_3 = (tensors[name] for name in CONTEXT_TENSORS)
+    return c_1[network], d_1[level], c_2[network], d_2[network], c_3[network], d_3[level]
 
 
 def features(planes: Sequence[Tensor], level: int, *, has_time: bool) -> Tensor:

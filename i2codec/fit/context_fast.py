@@ -12,19 +12,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from i2codec.field.grid_architecture import CONTEXT_TENSORS
 from i2codec.fit.compiled import in_threads
-from i2codec.fit.context import BEFORE, CAUSAL
+from i2codec.fit.context import BEFORE, CAUSAL, level_tensors
 from i2codec.fit.context_kernel import plane_gradients
 
 _MARGIN = 2
 _BAND_ROWS = 64  # fewer are not worth a thread
-_NAMES = ("C_1", "d_1", "C_2", "d_2", "C_3", "d_3")
-_BY_LEVEL = ("d_1", "d_3")
 
 
 def fast_latent_bits(latents: Sequence[Tensor], tensors: Mapping[str, Tensor], *, first_level: int = 0) -> Tensor:
     """Bits of latents, a scalar with gradient; the same as :func:`context.latent_bits`, on the CPU."""
-    bits: Tensor = _LatentBits.apply(len(latents), first_level, *latents, *(tensors[name] for name in _NAMES))  # type: ignore[no-untyped-call]
+    bits: Tensor = _LatentBits.apply(len(latents), first_level, *latents, *(tensors[name] for name in CONTEXT_TENSORS))  # type: ignore[no-untyped-call]
     return bits
 
 
@@ -36,17 +35,19 @@ class _LatentBits(torch.autograd.Function):
         latents, weights = tensors[:level_count], tensors[level_count:]
         layout = _Layout.of([tuple(latent.shape) for latent in latents])
         values = layout.filled([latent.detach().numpy() for latent in latents])
-        arrays = dict(zip(_NAMES, (weight.detach().numpy() for weight in weights), strict=True))
+        arrays = dict(zip(CONTEXT_TENSORS, (weight.detach().numpy() for weight in weights), strict=True))
         bands = layout.bands(torch.get_num_threads())
         results = in_threads(lambda part: _band_gradients(layout, values, arrays, part, first_level), bands)
         by_value = sum((gradient for _, gradient, _ in results[1:]), start=results[0][1])
-        by_weight: dict[str, Any] = {name: sum(gradients[name] for _, _, gradients in results) for name in _NAMES}
+        by_weight: dict[str, Any] = {
+            name: sum(gradients[name] for _, _, gradients in results) for name in CONTEXT_TENSORS
+        }
         ctx.gradients = [
             *(
                 torch.from_numpy(part).view(latent.shape)
                 for part, latent in zip(layout.inside(by_value), latents, strict=True)
             ),
-            *(torch.from_numpy(by_weight[name].astype(np.float32)) for name in _NAMES),
+            *(torch.from_numpy(by_weight[name].astype(np.float32)) for name in CONTEXT_TENSORS),
         ]
         return latents[0].new_tensor(sum(bits for bits, _, _ in results))
 
@@ -136,14 +137,10 @@ def _band_gradients(
 ) -> tuple[float, NDArray[np.float32], dict[str, NDArray[np.float64]]]:
     """Bits of some rows, and their gradients by all values and weights."""
     gradient = np.zeros_like(values)
-    by_weight: dict[str, NDArray[np.float64]] = {name: np.zeros(arrays[name].shape) for name in _NAMES}
+    by_weight: dict[str, NDArray[np.float64]] = {name: np.zeros(arrays[name].shape) for name in CONTEXT_TENSORS}
     bits = 0.0
     for band in bands:
         level = band.level
-
-        def at_level(source: Mapping[str, NDArray[Any]], row: int = first_level + level) -> tuple[Any, ...]:
-            return tuple(source[name][row] if name in _BY_LEVEL else source[name] for name in _NAMES)
-
         bits += plane_gradients(
             values,
             gradient,
@@ -154,7 +151,7 @@ def _band_gradients(
             layout.deltas(level),
             layout.coarser(level, band.plane, by=1),
             layout.coarser(level, band.plane, by=2),
-            at_level(arrays),
-            at_level(by_weight),
+            level_tensors(arrays, first_level + level),
+            level_tensors(by_weight, first_level + level),
         )
     return bits, gradient, by_weight

@@ -24,7 +24,7 @@ from i2codec.fit.goals import Goal
 from i2codec.fit.grid_loop import GridPhase, GridRun
 from i2codec.fit.grid_model import GridModel, GridObjective
 from i2codec.fit.grid_presets import GridPreset
-from i2codec.fit.grid_quantisation import Arrays, QuantisedTensors, first_step_for, quantise_tensors, round_tensors
+from i2codec.fit.grid_quantisation import Arrays, QuantisedTensors, first_step_for, quantise_tensors
 from i2codec.fit.grid_start import starting_tensors
 from i2codec.fit.grid_step_count import measure_grid_step_count
 from i2codec.fit.pricing import Pricing
@@ -40,6 +40,7 @@ from i2codec.signal.metrics import psnr_db
 from i2codec.signal.signal import Signal
 
 _LEVELS = 7
+_CONTEXT_COUNT = 3
 _EVALUATION_STEPS = 16
 """Picard steps in which the encoder looks at its own field while it quantises."""
 # Step counts are within 1/1024 of the range, or a tenth of the error where that is less.
@@ -138,24 +139,28 @@ class GridEncoder:
         self._fit(model, objective, pricing, settings.preset.phases)
         stored = self._finished(model, objective, pricing, prior_number)
         corrections = 0 if settings.time_limit_s is not None else _MOST_CORRECTIONS
+        found = [(stored, self.distortion)]
         for attempt in range(1, corrections + 1):
-            size_bytes = sum(SECTION.size + len(payload) for payload in stored.payloads())
-            if not pricing.retry(distortion=self.distortion, size_bytes=size_bytes):
+            if not pricing.retry(distortion=self.distortion, size_bytes=_size_bytes(stored)):
                 break
-            model.field.contraction = None if settings.unrolled else settings.preset.contraction
             self._fit(model, objective, pricing, [settings.preset.correction], attempt=attempt)
-            stored = self._finished(model, objective, pricing, prior_number, attempt=attempt)
+            stored = self._finished(model, objective, pricing, prior_number)
+            found.append((stored, self.distortion))
+
+        def miss(candidate: tuple[StoredSignal, float]) -> float:
+            return abs(pricing.excess(distortion=candidate[1], size_bytes=_size_bytes(candidate[0])))
+
+        stored, self.distortion = min(found, key=miss)
         return stored
 
     def _finished(
-        self, model: GridModel, objective: GridObjective, pricing: Pricing, prior_number: int, *, attempt: int = 0
+        self, model: GridModel, objective: GridObjective, pricing: Pricing, prior_number: int
     ) -> StoredSignal:
-        """Quantise the networks, let all settle, pack and check."""
+        """Quantise the networks, pack and check."""
         description, architecture = self.signal.description, model.field.architecture
         self.reporter.report(Progress("quantise", 0.0))
         prior = prior_for(prior_number, architecture)
-        chosen = self._quantised(model, objective, prior, lmbda=pricing.lmbda)
-        quantised = self._settled(model, objective, chosen, prior, pricing, attempt=attempt)
+        quantised = self._quantised(model, objective, prior, lmbda=pricing.lmbda)
         network = self._network(architecture, quantised, prior_number, model, objective)
         latents = model.rounded()
         grids = [latent.cpu().numpy().astype(np.int32) for latent in latents]
@@ -181,6 +186,7 @@ class GridEncoder:
             axis_count=axis_count,
             channel_count=len(description.channels),
             context_features=feature_count(axis_count),
+            context_count=_CONTEXT_COUNT,
             stencil=self.settings.stencil,
             unrolled=self.settings.unrolled,
         )
@@ -200,7 +206,6 @@ class GridEncoder:
         phases: Sequence[GridPhase],
         *,
         attempt: int = 0,
-        network_steps: Sequence[float] = (),
     ) -> None:
         """Some phases of the preset."""
         settings, preset = self.settings, self.settings.preset
@@ -221,43 +226,9 @@ class GridEncoder:
                 seed=settings.seed,
                 gradient_steps=preset.unrolled_steps if settings.unrolled else preset.gradient_steps,
                 overhead_bytes=_OVERHEAD_BYTES,
-                network_steps=network_steps,
                 latent_factor=max(1.0, (_USUAL_LMBDA / pricing.lmbda) ** 0.25),
             )
             run.run(reporter=self.reporter, checkpoint=self.checkpoint)
-
-    def _settled(
-        self,
-        model: GridModel,
-        objective: GridObjective,
-        chosen: QuantisedTensors,
-        prior: Priors,
-        pricing: Pricing,
-        *,
-        attempt: int,
-    ) -> QuantisedTensors:
-        """Latents and rounded networks go on together, and back to where they were if that gained nothing."""
-
-        def take(quantised: QuantisedTensors) -> float:
-            stored = {name: torch.from_numpy(tensor) for name, tensor in quantised.dequantised(prior).items()}
-            model.set_networks(stored)
-            distortion, rate = objective.decoded(model, steps=self._steps)
-            return distortion + pricing.lmbda * (rate + quantised.bits / objective.point_count)
-
-        unrounded = {name: tensor.detach().clone() for name, tensor in model.stored_networks().items()}
-        latents, loss_before = [latent.detach().clone() for latent in model.latents], take(chosen)
-        model.set_networks(unrounded)
-        preset = self.settings.preset
-        steps = [chosen.steps[name] if chosen.integers[name].any() else 0.0 for name in model.named_networks()]
-        self._fit(model, objective, pricing, [preset.settling], attempt=attempt, network_steps=steps)
-        arrays = {name: tensor.detach().cpu().numpy() for name, tensor in model.named_networks().items()}
-        settled = round_tensors(arrays, prior, chosen, bounded=self._bounded)
-        if pricing.follows or take(settled) < loss_before:
-            return settled
-        for latent, old in zip(model.latents, latents, strict=True):
-            latent.data.copy_(old)
-        take(chosen)
-        return chosen
 
     def _quantised(
         self, model: GridModel, objective: GridObjective, prior: Priors, *, lmbda: float
@@ -290,7 +261,7 @@ class GridEncoder:
                 {name: prior[name] for name in names},
                 loss=loss,
                 price=lmbda / objective.point_count,
-                first_step=first_step_for(lmbda),
+                first_step=first_step_for(lmbda / objective.point_count),
                 bounded=self._bounded,
             )
             parts.append(part)
@@ -365,6 +336,10 @@ class GridEncoder:
                 f"the file decodes to {self.decibels:.2f} dB, the fit had {psnr_db(limit):.2f} dB; "
                 "nothing was written: please report this"
             )
+
+
+def _size_bytes(stored: StoredSignal) -> int:
+    return sum(SECTION.size + len(payload) for payload in stored.payloads())
 
 
 def _finite(value: float) -> float:

@@ -21,6 +21,7 @@ from i2codec.fit.clock import Clock
 from i2codec.fit.grid_model import LATENT_SCALE, GridModel, GridObjective
 from i2codec.fit.pricing import Pricing
 from i2codec.fit.progress import Progress, Reporter
+from i2codec.fit.soap import Soap
 from i2codec.fit.soft_rounding import noisy
 from i2codec.signal.metrics import psnr_db
 
@@ -42,8 +43,6 @@ class GridPhase:
         Of the effort.
     rates:
         Learning rate at its start and end, along half a cosine.
-    network_factor:
-        What the networks' rate is times that of the latents.
     temperatures, deviations:
         Of the soft rounding and its noise, at its start and end.
     first_level:
@@ -53,7 +52,6 @@ class GridPhase:
     name: str
     share: float
     rates: tuple[float, float]
-    network_factor: float = 1.0
     temperatures: tuple[float, float] = (0.3, 0.1)
     deviations: tuple[float, float] = (0.22, 0.15)
     first_level: int = 0
@@ -76,9 +74,6 @@ class GridRun:
         Applications of F that carry the gradient.
     overhead_bytes:
         Bytes of the file beside the latents, for the estimated size in reports.
-    network_steps:
-        If not empty, the step that each of the model's networks is rounded to while it is trained,
-        0 for one that stays at its prior; in the order of :meth:`GridModel.networks`.
     latent_factor:
         What the latents' rate is times that of the phase.
     """
@@ -94,22 +89,22 @@ class GridRun:
         seed: int,
         gradient_steps: int,
         overhead_bytes: int,
-        network_steps: Sequence[float] = (),
         latent_factor: float = 1.0,
     ) -> None:
         """Prepare the optimiser."""
         self._model, self._objective, self._phase, self._clock = model, objective, phase, clock
         self._pricing, self._gradient_steps, self._overhead_bytes = pricing, gradient_steps, overhead_bytes
         self._generator = torch.Generator(device=objective.target.device).manual_seed(seed)
-        self._rounded, self._network_steps = model.networks(), network_steps
-        # what is trained: where they are rounded, a copy that the gradient of the rounded ones moves
-        self._networks = [network.detach().clone() for network in self._rounded] if network_steps else self._rounded
+        self._networks = model.networks()
         self._latents = model.latents[objective.first_level :]
-        groups = [
-            {"params": parameters, "factor": factor}
-            for parameters, factor in ((self._networks, phase.network_factor), (self._latents, latent_factor))
-        ]
-        self._optimiser = torch.optim.Adam(groups, lr=phase.rates[0], betas=_ADAM_BETAS, fused=True)
+        networks = model.named_networks()
+        matrices = [tensor for name, tensor in networks.items() if name[0].isupper()]
+        vectors = [tensor for name, tensor in networks.items() if not name[0].isupper()]
+        groups = [{"params": vectors, "factor": 1.0}, {"params": self._latents, "factor": latent_factor}]
+        self._optimisers = (
+            Soap([{"params": matrices, "factor": 1.0}], lr=phase.rates[0]),
+            torch.optim.Adam(groups, lr=phase.rates[0], betas=_ADAM_BETAS, fused=True),
+        )
         self._state: Tensor | None = None
         self._step = 0
         self._last = (math.nan, math.nan)
@@ -131,13 +126,11 @@ class GridRun:
                 self._report(reporter, fraction)
             if checkpoint.due:
                 checkpoint.save(self._phase.name, self._snapshot())
-        self._round_networks()
         checkpoint.save(self._phase.name, self._snapshot())
 
     def _take_step(self, fraction: float) -> None:
         model, objective, phase = self._model, self._objective, self._phase
         latents = self._noisy(fraction)
-        self._round_networks()
         state = self._solve(model.field.inject(objective.reader(latents)))
         distortion = objective.distortion(model.field.read_out(state))
         rate = objective.rate(model, latents)
@@ -152,23 +145,14 @@ class GridRun:
         lmbda = self._pricing.lmbda
         model.zero_grad()
         (distortion + lmbda * (rate + network_rate)).backward()  # type: ignore[no-untyped-call]
-        for network, rounded in zip(self._networks, self._rounded, strict=True):
-            network.grad = rounded.grad
-        for group in self._optimiser.param_groups:
-            nn.utils.clip_grad_norm_(group["params"], _LARGEST_GRADIENT)
-            group["lr"] = group["factor"] * _blend(phase.rates, 0.5 - 0.5 * math.cos(math.pi * fraction))
-        self._optimiser.step()
+        step = _blend(phase.rates, 0.5 - 0.5 * math.cos(math.pi * fraction))
+        for optimiser in self._optimisers:
+            for group in optimiser.param_groups:
+                nn.utils.clip_grad_norm_(group["params"], _LARGEST_GRADIENT)
+                group["lr"] = group["factor"] * step
+            optimiser.step()
         self._state = state.detach()
         self._step += 1
-
-    @torch.no_grad()
-    def _round_networks(self) -> None:
-        """Straight-through rounding: Bengio et al., "Estimating or Propagating Gradients", 2013, section 4."""
-        if not self._network_steps:
-            return
-        every = zip(self._networks, self._rounded, self._model.priors, self._network_steps, strict=True)
-        for network, rounded, prior, step in every:
-            rounded.copy_(prior + step * torch.round((network - prior) / step) if step else prior)
 
     def _noisy(self, fraction: float) -> Sequence[Tensor]:
         temperature = _blend(self._phase.temperatures, fraction)
@@ -208,8 +192,8 @@ class GridRun:
         return {
             "step": self._step,
             "latents": [latent.detach().clone() for latent in self._model.latents],
-            "networks": [parameter.detach().clone() for parameter in self._networks],
-            "optimiser": self._optimiser.state_dict(),
+            "networks": [network.detach().clone() for network in self._networks],
+            "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
             "state": self._state,
             "noise": self._generator.get_state(),
             "lmbda": self._pricing.lmbda,
@@ -223,7 +207,8 @@ class GridRun:
             for name, tensors in (("latents", self._model.latents), ("networks", self._networks)):
                 for tensor, saved in zip(tensors, snapshot[name], strict=True):
                     tensor.copy_(saved)
-        self._optimiser.load_state_dict(snapshot["optimiser"])
+        for optimiser, saved in zip(self._optimisers, snapshot["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
         device = self._objective.target.device
         self._state = None if snapshot["state"] is None else snapshot["state"].to(device)
         self._generator.set_state(snapshot["noise"])

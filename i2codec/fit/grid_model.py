@@ -83,13 +83,6 @@ class GridModel:
         """Parameters of the synthesis and of the context model."""
         return list(self.named_networks().values())
 
-    @torch.no_grad()
-    def set_networks(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take parameters as a file holds them, by name: a recurrence is bounded already."""
-        self.field.contraction = None
-        for name, parameter in self.named_networks().items():
-            parameter.copy_(tensors[name])
-
     def named_networks(self) -> dict[str, nn.Parameter]:
         """:meth:`networks` by name, in their order."""
         return {**dict(self.field.tensors.items()), **dict(self.context.items())}

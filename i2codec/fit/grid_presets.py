@@ -7,14 +7,8 @@ from dataclasses import dataclass, replace
 from i2codec.errors import OptionError
 from i2codec.fit.grid_loop import GridPhase
 
-_WHOLE = (GridPhase("fit", share=0.88, rates=(1e-2, 1e-4), network_factor=0.6),)
-_SETTLING = GridPhase(
-    "settle", share=0.12, rates=(1e-3, 1e-4), network_factor=0.6, temperatures=(0.15, 0.1), deviations=(0.15, 0.12)
-)
-
-_CORRECTION = GridPhase(
-    "correct", share=0.25, rates=(5e-3, 1e-4), network_factor=0.6, temperatures=(0.2, 0.1), deviations=(0.18, 0.15)
-)
+_WHOLE = (GridPhase("fit", share=1.0, rates=(1e-2, 1e-4)),)
+_CORRECTION = GridPhase("correct", share=0.25, rates=(5e-3, 1e-4), temperatures=(0.2, 0.1), deviations=(0.18, 0.15))
 
 
 @dataclass(frozen=True)
@@ -31,10 +25,8 @@ class GridPreset:
         Bounds on the steps.
     phases:
         In order.
-    settling:
-        After the networks are quantised.
     correction:
-        Where a size or PSNR was missed: at another λ, and then the settling again.
+        Where a size or PSNR was missed: at another λ.
     gradient_steps:
         Applications of F that carry the gradient, where its fixed point is solved.
     unrolled_steps:
@@ -48,7 +40,6 @@ class GridPreset:
     most_steps: int
     least_steps: int = 50
     phases: tuple[GridPhase, ...] = _WHOLE
-    settling: GridPhase = _SETTLING
     correction: GridPhase = _CORRECTION
     gradient_steps: int = 2
     unrolled_steps: int = 3

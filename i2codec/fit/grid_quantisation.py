@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from i2codec.entropy.quantiser import quantise, storable_step
 from i2codec.entropy.tables import cheapest_table, load_tables
 from i2codec.field.stencil import sup_norm
-from i2codec.payload.tensors import TABLE_SET, TENSOR
+from i2codec.payload.grid_section import TABLE_SET
+from i2codec.payload.tensors import TENSOR
 from i2codec.prior.priors import Priors
 
 Arrays = Mapping[str, NDArray[np.float32]]
 Integers = Mapping[str, NDArray[np.int64]]
 
-_FIRST_STEP = 2.0**-6  # at a λ of 0.004, and finer with its root
+_FIRST_STEP = 2.0**-6  # at this price in loss a bit, and finer with its root
+_FIRST_STEP_PRICE = 0.004 / 65536
 _LEAST_STEP, _LARGEST_STEP = 2.0**-14, 1.0
 _LARGEST_NORM = 0.995
 """Of a bounded stencil once it is rounded: what the fit holds below c rounding may lift a little."""
@@ -51,9 +53,9 @@ class QuantisedTensors:
         return sum(8 * TENSOR.size + cheapest_table(values, tables)[1] for values in coded)
 
 
-def first_step_for(lmbda: float) -> float:
+def first_step_for(price: float) -> float:
     """A step to start the search from: where all are too coarse, a finer one for a single tensor gains nothing."""
-    return float(2.0 ** min(-6, max(-12, round(math.log2(_FIRST_STEP * math.sqrt(lmbda / 0.004))))))
+    return float(2.0 ** min(-6, max(-12, round(math.log2(_FIRST_STEP * math.sqrt(price / _FIRST_STEP_PRICE))))))
 
 
 def quantise_tensors(
@@ -97,17 +99,6 @@ def quantise_tensors(
                 if moved:
                     break
     return chosen
-
-
-def round_tensors(
-    tensors: Arrays, priors: Priors, chosen: QuantisedTensors, *, bounded: tuple[str, ...] = ()
-) -> QuantisedTensors:
-    """``tensors`` rounded to the steps that were ``chosen`` for them; those at their priors stay there."""
-    rounded = chosen
-    for name, integers in chosen.integers.items():
-        if integers.any():
-            rounded = _with(rounded, name, tensors, priors, step=chosen.steps[name], bounded=bounded)
-    return rounded
 
 
 def _with(

@@ -37,7 +37,8 @@ def _random(architecture: GridArchitecture, generator: np.random.Generator) -> A
     tensors: Arrays = {}
     for name, shape in architecture.tensor_shapes.items():
         if name in deviations:
-            scale = deviations[name] / math.sqrt(math.prod(shape[1:]))
+            fan_in = math.prod(shape[1:]) if name == "A" else shape[-1]
+            scale = deviations[name] / math.sqrt(fan_in)
             tensors[name] = scale * generator.standard_normal(shape)
         else:
             tensors[name] = np.full(shape, constants.get(name, 0.0))

@@ -28,6 +28,7 @@ from i2codec.fit.progress import Progress, Reporter
 from i2codec.fit.readout import ReadoutSolver
 from i2codec.fit.rounding import ProgressiveRounding
 from i2codec.fit.spectral import FollowedScale
+from i2codec.payload.network_section import TABLE_SET
 from i2codec.payload.tensors import rate_bits
 from i2codec.signal.metrics import psnr_db
 
@@ -217,7 +218,7 @@ class PhaseRun:
                 fraction=fraction,
                 step=self._step,
                 psnr_db=psnr_db(distortion / self.reference_power),
-                size_bytes=self.overhead_bytes + round(rate_bits(integers) / 8),
+                size_bytes=self.overhead_bytes + round(rate_bits(integers, table_set=TABLE_SET) / 8),
                 remaining_s=self.clock.remaining_s(self._step),
             )
         )

@@ -67,17 +67,23 @@ class Pricing:
             factor = math.exp(_FOLLOWING * self._missing(distortion, rate))
             self.lmbda = _within_bounds(self.lmbda * factor)
 
+    def excess(self, *, distortion: float, size_bytes: int) -> float:
+        """Logarithm of a finished file's size, or distortion, over what is aimed at; 0 without a target."""
+        match self.goal:
+            case SizeGoal(wanted):
+                return math.log(size_bytes / (_SIZE_AIM * wanted))
+            case PsnrGoal(wanted_db):
+                return math.log(max(distortion, 1e-12)) + (wanted_db + _PSNR_AIM_DB) / 10.0 * math.log(10.0)
+            case _:
+                return 0.0
+
     def retry(self, *, distortion: float, size_bytes: int) -> bool:
         """Move λ by what a finished file misses, by a secant; false if it has what was asked for."""
         self._is_following = False
-        match self.goal:
-            case SizeGoal(wanted):
-                excess, tolerance, slope = math.log(size_bytes / (_SIZE_AIM * wanted)), _SIZE_TOLERANCE, _SIZE_SLOPE
-            case PsnrGoal(wanted_db):
-                excess = math.log(max(distortion, 1e-12)) + (wanted_db + _PSNR_AIM_DB) / 10.0 * math.log(10.0)
-                tolerance, slope = _PSNR_TOLERANCE_DB / 10.0 * math.log(10.0), _DISTORTION_SLOPE
-            case _:
-                return False
+        is_size = isinstance(self.goal, SizeGoal)
+        tolerance = _SIZE_TOLERANCE if is_size else _PSNR_TOLERANCE_DB / 10.0 * math.log(10.0)
+        slope = _SIZE_SLOPE if is_size else _DISTORTION_SLOPE
+        excess = self.excess(distortion=distortion, size_bytes=size_bytes)
         if abs(excess) <= tolerance:
             return False
         place = math.log(self.lmbda)

@@ -23,6 +23,7 @@ from i2codec.entropy.quantiser import dequantise, quantise, storable_step
 from i2codec.entropy.tables import LARGEST_MAGNITUDE
 from i2codec.field.module import ImplicitField, to_arrays
 from i2codec.fit.points import TrainingPoints
+from i2codec.payload.network_section import TABLE_SET
 from i2codec.payload.tensors import rate_bits
 
 Arrays = Mapping[str, NDArray[np.float32]]
@@ -110,7 +111,7 @@ class StepSearch:
         }
         integers = {name: quantise(tensor, step=storable[name]) for name, tensor in self._tensors.items()}
         arrays = {name: dequantise(integers[name], step=storable[name]) for name in integers}
-        return Trial(storable, self._distortion(arrays), rate_bits(integers))
+        return Trial(storable, self._distortion(arrays), rate_bits(integers, table_set=TABLE_SET))
 
     def _filled(self, price: float) -> Trial:
         """Reverse water-filling at a price per bit."""

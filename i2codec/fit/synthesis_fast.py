@@ -65,7 +65,7 @@ class FastLatentReader:
 
 
 class _Axis:
-    """Four taps for every position along one axis."""
+    """Taps for every position along one axis."""
 
     def __init__(self, nodes: NDArray[np.int64], weights: NDArray[np.float32], node_count: int) -> None:
         self._taps, self._node_count = (nodes, weights), node_count
@@ -73,6 +73,8 @@ class _Axis:
     @classmethod
     def of(cls, positions: NDArray[np.floating], *, node_count: int, level: int) -> _Axis:
         nodes, weights = interpolation_taps(positions, node_count=node_count, level=level)
+        used = weights.any(axis=0)  # a fit reads the finest level at its nodes, where one of six taps is
+        nodes, weights = nodes[:, used], weights[:, used]
         return cls(np.ascontiguousarray(nodes), np.ascontiguousarray(weights, dtype=np.float32), node_count)
 
     def blend(self, values: NDArray[np.float32], axis: int) -> NDArray[np.float32]:

@@ -237,15 +237,15 @@ def _add_by_kernel(z: Floats, by_result: Floats, by_kernel: Doubles, t: int, y: 
 
 @compiled
 def blend_rows(values: Floats, nodes: Indices, weights: Floats, result: Floats) -> None:
-    """Rows read between nodes, four taps each: ``values`` ``[n, nodes, width]``, ``result`` ``[n, places, width]``."""
+    """Rows read between nodes: ``values`` ``[n, nodes, width]``, ``result`` ``[n, places, width]``."""
     for index in range(values.shape[0]):
         for place in range(nodes.shape[0]):
             row = result[index, place]
-            row_0, row_1 = values[index, nodes[place, 0]], values[index, nodes[place, 1]]
-            row_2, row_3 = values[index, nodes[place, 2]], values[index, nodes[place, 3]]
-            w_0, w_1, w_2, w_3 = weights[place, 0], weights[place, 1], weights[place, 2], weights[place, 3]
-            for column in range(row.size):
-                row[column] = (w_0 * row_0[column] + w_1 * row_1[column]) + (w_2 * row_2[column] + w_3 * row_3[column])
+            row[:] = np.float32(0.0)
+            for tap in range(nodes.shape[1]):
+                weight, source = weights[place, tap], values[index, nodes[place, tap]]
+                for column in range(row.size):
+                    row[column] += weight * source[column]
 
 
 @compiled
@@ -254,7 +254,7 @@ def spread_rows(by_result: Floats, nodes: Indices, weights: Floats, by_values: F
     for index in range(by_values.shape[0]):
         for place in range(nodes.shape[0]):
             row = by_result[index, place]
-            for tap in range(4):
+            for tap in range(nodes.shape[1]):
                 weight, sums = weights[place, tap], by_values[index, nodes[place, tap]]
                 for column in range(row.size):
                     sums[column] += weight * row[column]
@@ -262,12 +262,12 @@ def spread_rows(by_result: Floats, nodes: Indices, weights: Floats, by_values: F
 
 @compiled
 def blend_columns(values: Floats, nodes: Indices, weights: Floats, result: Floats) -> None:
-    """Columns read between nodes, four taps each: ``values`` ``[n, nodes]``, ``result`` ``[n, places]``."""
+    """Columns read between nodes: ``values`` ``[n, nodes]``, ``result`` ``[n, places]``."""
     for index in range(values.shape[0]):
         source, row = values[index], result[index]
         for place in range(nodes.shape[0]):
             total = np.float32(0.0)
-            for tap in range(4):
+            for tap in range(nodes.shape[1]):
                 total += weights[place, tap] * source[nodes[place, tap]]
             row[place] = total
 
@@ -278,5 +278,5 @@ def spread_columns(by_result: Floats, nodes: Indices, weights: Floats, by_values
     for index in range(by_values.shape[0]):
         row, sums = by_result[index], by_values[index]
         for place in range(nodes.shape[0]):
-            for tap in range(4):
+            for tap in range(nodes.shape[1]):
                 sums[nodes[place, tap]] += weights[place, tap] * row[place]

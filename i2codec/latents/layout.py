@@ -61,13 +61,13 @@ def kernel_weights(model: ContextModel, level: int) -> tuple[NDArray[np.int32], 
     """
     if not 0 <= level < model.levels:
         raise OptionError(f"level {level} of a context model of {model.levels} levels")
-    width = -(-model.width // _LANES) * _LANES
+    width, network = -(-model.width // _LANES) * _LANES, model.network_of(level)
     return (
-        _filled(model.w1.T, model.template.feature_count, width),
+        _filled(model.w1[network].T, model.template.feature_count, width),
         _filled(model.b1[level], width),
-        _filled(model.w2.T, width, width),
-        _filled(model.b2 << 6, width),
-        _filled(model.w3, 2, width),
+        _filled(model.w2[network].T, width, width),
+        _filled(model.b2[network] << 6, width),
+        _filled(model.w3[network], 2, width),
         _filled(model.b3[level] << 6, 2),
     )
 

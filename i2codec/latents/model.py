@@ -27,11 +27,12 @@ _TENSORS = ("w1", "b1", "w2", "b2", "w3", "b3")
 class ContextModel:
     """Integers of the network that reads F features and predicts the mean and the scale of a latent.
 
-    With features x, level l and all shifts floors, the network is::
+    There are P networks, one for each of the finest P − 1 levels and one for all others: level l has
+    network n = min(l, P − 1). With features x and all shifts floors, it is::
 
-        h1 = clamp((w1 x + b1[l]) >> 4, 0, 4095)
-        h2 = clamp(((h1 << 10) + w2 h1 + (b2 << 6)) >> 10, 0, 4095)
-        o = w3 h2 + (b3[l] << 6)
+        h1 = clamp((w1[n] x + b1[l]) >> 4, 0, 4095)
+        h2 = clamp(((h1 << 10) + w2[n] h1 + (b2[n] << 6)) >> 10, 0, 4095)
+        o = w3[n] h2 + (b3[l] << 6)
         mean = clamp((o[0] + 2¹¹) >> 12, −2032, 2032)     in sixteenths
         scale = clamp(((o[1] + 2¹²) >> 13) + 32, 0, 79)    number k of the scale 2^(k/8 − 4)
 
@@ -43,7 +44,7 @@ class ContextModel:
     (:func:`largest_sums`), and the constants added before a shift are at most 2¹².
 
     Arguments are integers of any integer type; they are kept as read-only int32. The width H is 1
-    to 32, the number of levels 1 to 16.
+    to 32, the number of levels 1 to 16, P at least 1 and at most that.
 
     Raises
     ------
@@ -53,15 +54,15 @@ class ContextModel:
 
     template: Template
     w1: NDArray[np.int32]
-    """``[H, F]``, at most 8191 in magnitude, as are w2 and w3."""
+    """``[P, H, F]``, at most 8191 in magnitude, as are w2 and w3."""
     b1: NDArray[np.int32]
     """``[levels, H]``, at most 2¹⁷ in magnitude, as are b2 and b3."""
     w2: NDArray[np.int32]
-    """``[H, H]``."""
+    """``[P, H, H]``."""
     b2: NDArray[np.int32]
-    """``[H]``."""
+    """``[P, H]``."""
     w3: NDArray[np.int32]
-    """``[2, H]``."""
+    """``[P, 2, H]``."""
     b3: NDArray[np.int32]
     """``[levels, 2]``."""
 
@@ -75,15 +76,26 @@ class ContextModel:
                 f"b1 of a context model has shape {list(self.b1.shape)}; expected [levels, width] of at most "
                 f"{MAX_LEVELS} levels and width {MAX_WIDTH}"
             )
+        if self.w1.ndim != 3 or not 1 <= self.networks <= self.levels:
+            raise OptionError(
+                f"w1 of a context model of {self.levels} levels has shape {list(self.w1.shape)}; expected "
+                "[networks, width, features] of at least 1 network and at most one for each level"
+            )
         for name, shape in self._shapes().items():
             if getattr(self, name).shape != shape:
                 found = list(getattr(self, name).shape)
                 raise OptionError(f"{name} of a context model has shape {found}; expected {list(shape)}")
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        features, width, levels = self.template.feature_count, self.width, self.levels
-        shapes = (width, features), (levels, width), (width, width), (width,), (2, width), (levels, 2)
-        return dict(zip(_TENSORS, shapes, strict=True))
+        count, features, width, levels = self.networks, self.template.feature_count, self.width, self.levels
+        return {
+            "w1": (count, width, features),
+            "b1": (levels, width),
+            "w2": (count, width, width),
+            "b2": (count, width),
+            "w3": (count, 2, width),
+            "b3": (levels, 2),
+        }
 
     @property
     def width(self) -> int:
@@ -94,6 +106,15 @@ class ContextModel:
     def levels(self) -> int:
         """Number of levels that the model has biases for."""
         return int(self.b1.shape[0])
+
+    @property
+    def networks(self) -> int:
+        """Number P of networks."""
+        return int(self.w1.shape[0])
+
+    def network_of(self, level: int) -> int:
+        """Number of the network that a level has."""
+        return min(level, self.networks - 1)
 
     @classmethod
     def from_float(

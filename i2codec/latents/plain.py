@@ -61,11 +61,13 @@ def _read(grid: Integers | None, *place: int) -> int:
 
 def predict(x: list[int], model: ContextModel, level: int) -> tuple[int, int]:
     """Mean in sixteenths, and scale number."""
-    h1 = [_clamp((_dot(w, x) + int(b)) >> 4) for w, b in zip(model.w1, model.b1[level], strict=True)]
+    n = model.network_of(level)
+    h1 = [_clamp((_dot(w, x) + int(b)) >> 4) for w, b in zip(model.w1[n], model.b1[level], strict=True)]
     h2 = [
-        _clamp(((h << 10) + _dot(w, h1) + (int(b) << 6)) >> 10) for h, w, b in zip(h1, model.w2, model.b2, strict=True)
+        _clamp(((h << 10) + _dot(w, h1) + (int(b) << 6)) >> 10)
+        for h, w, b in zip(h1, model.w2[n], model.b2[n], strict=True)
     ]
-    mean, scale = (_dot(w, h2) + (int(b) << 6) for w, b in zip(model.w3, model.b3[level], strict=True))
+    mean, scale = (_dot(w, h2) + (int(b) << 6) for w, b in zip(model.w3[n], model.b3[level], strict=True))
     return min(max((mean + 2**11) >> 12, -2032), 2032), min(max(((scale + 2**12) >> 13) + 32, 0), 79)
 
 

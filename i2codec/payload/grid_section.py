@@ -32,7 +32,7 @@ from i2codec.payload.network_header import (
     check_parameters,
     check_steps,
 )
-from i2codec.payload.tensors import TABLE_SET, pack_tensors, unpack_tensors
+from i2codec.payload.tensors import pack_tensors, unpack_tensors
 from i2codec.prior.priors import prior_for
 from i2codec.signal.colour import ColourTransform
 
@@ -42,11 +42,14 @@ GRID_HEADER = Layout(
         Field("level_count", "B"),
         Field("hidden_width", "H"),
         Field("context_width", "B"),
+        Field("context_count", "B"),
         Field("latent_tables", "B"),
         Field("coded_tensors", "H"),
     ),
 )
 
+TABLE_SET = 2
+"""Of the tensors."""
 LATENT_TABLE_SET = 1
 
 # Parts of the synthesis that a grid field does without.
@@ -158,10 +161,11 @@ def pack_grid_network(network: QuantisedGridNetwork) -> bytes:
         level_count=architecture.level_count,
         hidden_width=architecture.hidden_width,
         context_width=architecture.context_width,
+        context_count=architecture.context_count,
         latent_tables=LATENT_TABLE_SET,
         coded_tensors=sum(1 << number for number, name in enumerate(shapes) if name in coded),
     )
-    return header + grid_header + pack_tensors(coded, network.integers, network.quantisation_steps)
+    return header + grid_header + pack_tensors(coded, network.integers, network.quantisation_steps, table_set=TABLE_SET)
 
 
 def unpack_grid_network(payload: bytes, *, axis_count: int, channel_count: int, limits: Limits) -> QuantisedGridNetwork:
@@ -247,6 +251,7 @@ def _unpack_architecture(
             width=sizes["width"],
             context_width=sizes["context_width"],
             context_features=template.feature_count,
+            context_count=sizes["context_count"],
             stencil=stencil,
             unrolled=layer is Layer.STENCIL_UNROLLED,
             kernel=kernel,

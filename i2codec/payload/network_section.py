@@ -22,9 +22,11 @@ from i2codec.payload.network_header import (
     check_parameters,
     check_steps,
 )
-from i2codec.payload.tensors import TABLE_SET, pack_tensors, unpack_tensors
+from i2codec.payload.tensors import pack_tensors, unpack_tensors
 from i2codec.signal.colour import ColourTransform
 
+TABLE_SET = 1
+"""Of the tensors; readers of 0.1.0 have no other."""
 # Parts of the synthesis that a coordinate field does without.
 _ABSENT = ("basis", "start_state", "stencil", "boundary", "interpolation", "context_model", "prior", "noise_filling")
 
@@ -81,7 +83,9 @@ def pack_network(network: QuantisedNetwork) -> bytes:
         state_scale=network.state_scale,
         **dict.fromkeys(_ABSENT, 0),
     )
-    return header + pack_tensors(architecture.tensor_shapes, network.integers, network.quantisation_steps)
+    return header + pack_tensors(
+        architecture.tensor_shapes, network.integers, network.quantisation_steps, table_set=TABLE_SET
+    )
 
 
 def unpack_network(payload: bytes, *, axis_count: int, channel_count: int, limits: Limits) -> QuantisedNetwork:

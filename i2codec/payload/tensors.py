@@ -18,21 +18,21 @@ from i2codec.errors import FormatError
 
 TENSOR = Layout("TENSOR", (Field("step", "e"), Field("table", "B")))
 
-TABLE_SET = 1
-
 Integers = NDArray[np.int64]
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def rate_bits(integers: Mapping[str, Integers]) -> float:
+def rate_bits(integers: Mapping[str, Integers], *, table_set: int) -> float:
     """Estimated bits of coded tensors, each under its cheapest table; headers not counted."""
-    tables = load_tables(TABLE_SET)
+    tables = load_tables(table_set)
     return sum(cheapest_table(tensor.ravel(), tables)[1] for tensor in integers.values())
 
 
-def pack_tensors(shapes: Shapes, integers: Mapping[str, Integers], steps: Mapping[str, float]) -> bytes:
+def pack_tensors(
+    shapes: Shapes, integers: Mapping[str, Integers], steps: Mapping[str, float], *, table_set: int
+) -> bytes:
     """TENSOR records and coded integers of the tensors in ``shapes``, in their order."""
-    tables = load_tables(TABLE_SET)
+    tables = load_tables(table_set)
     numbers = {name: cheapest_table(integers[name].ravel(), tables)[0] for name in shapes}
     records = [TENSOR.pack(step=steps[name], table=number) for name, number in numbers.items()]
     encoder = Encoder()

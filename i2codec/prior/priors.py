@@ -24,7 +24,7 @@ FRACTION_BITS = 10
 
 Priors = Mapping[str, NDArray[np.float64]]
 
-_PHOTO = GridArchitecture(level_count=7, axis_count=2, channel_count=3)
+_PHOTO = GridArchitecture(level_count=7, axis_count=2, channel_count=3, context_count=3)
 _ARCHITECTURES: dict[int, GridArchitecture] = {1: _PHOTO, 2: _PHOTO, 3: _PHOTO}
 """What each released prior was fitted for."""
 _LMBDAS = {1: 0.004, 2: 0.0007, 3: 0.02}

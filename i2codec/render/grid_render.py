@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from i2codec.field.grid_module import GridField
 from i2codec.field.grid_stored import StoredGridNetwork
-from i2codec.field.interpolation import KERNEL_REACH, interpolation_matrix
+from i2codec.field.interpolation import interpolation_matrix, kernel_reach
 from i2codec.render.positions import EDGE_MARGIN, AxisPositions, Shifted
 
 GRID_CHUNK_SHAPES: dict[int, tuple[int, ...]] = {1: (4096,), 2: (512, 512), 3: (8, 128, 128)}
@@ -130,10 +130,10 @@ class GridRenderer:
 
     def _read(self, level: int, positions: Sequence[NDArray[np.floating]]) -> torch.Tensor:
         """Latents of a level at the product of ``positions``."""
-        region = []
+        region, reach = [], kernel_reach(level)
         for place, extent in zip(positions, self._extents, strict=True):
-            low = max(0, math.floor(place[0] / 2**level - 0.5) - KERNEL_REACH + 1)
-            high = min(-(-extent >> level), math.floor(place[-1] / 2**level - 0.5) + KERNEL_REACH + 1)
+            low = max(0, math.floor(place[0] / 2**level - 0.5) - reach + 1)
+            high = min(-(-extent >> level), math.floor(place[-1] / 2**level - 0.5) + reach + 1)
             region.append((low, high))
         values = torch.from_numpy(self._latents.window(level, region).astype(np.float32)).to(self._device)
         for axis, (place, (low, high)) in enumerate(zip(positions, region, strict=True)):

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from i2codec.field.interpolation import KERNEL_REACH, interpolation_taps
+from i2codec.field.interpolation import CUBIC_REACH, cubic_taps
 from i2codec.render.axis_grid import AxisGrid
 from i2codec.render.window import Window
 
@@ -64,11 +64,11 @@ class AxisPositions:
         if self.fineness is None:
             return self, None
         wanted = [self._inside(position) * self.fineness for position in self.positions]
-        low = max(0, math.floor(wanted[0]) - KERNEL_REACH)
-        high = min(self.extent * self.fineness, math.ceil(wanted[-1]) + KERNEL_REACH)
+        low = max(0, math.floor(wanted[0]) - CUBIC_REACH)
+        high = min(self.extent * self.fineness, math.ceil(wanted[-1]) + CUBIC_REACH)
         nodes = tuple(Fraction(2 * node + 1, 2 * self.fineness) for node in range(low, high))
         places = np.array([float(place) for place in wanted])
-        taps = Taps(*interpolation_taps(places, node_count=high - low, level=0, first_node=low))
+        taps = Taps(*cubic_taps(places - 0.5, node_count=high - low, first_node=low))
         return AxisPositions(nodes, self.extent), taps
 
     def _inside(self, position: Fraction) -> Fraction:

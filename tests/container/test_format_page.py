@@ -1,8 +1,12 @@
 """docs/format.md says what the code does, number by number."""
 
+import hashlib
+import io
 import re
+from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from i2codec.container.head import HEAD, MAGIC
@@ -105,8 +109,8 @@ def test_tensors():
 @pytest.mark.parametrize("axis_count", [1, 2, 3])
 def test_grid_tensors(axis_count):
     features = Template.PLANE.feature_count
-    sizes = {"J": 7, "H": 23, "S": 5, "C": 4, "M": 11, "F": features, "T": 3**axis_count, "2": 2}
-    architecture = GridArchitecture(7, axis_count, 4, hidden_width=23, width=5, context_width=11)
+    sizes = {"P": 3, "J": 7, "H": 23, "S": 5, "C": 4, "M": 11, "F": features, "T": 3**axis_count, "2": 2}
+    architecture = GridArchitecture(7, axis_count, 4, hidden_width=23, width=5, context_width=11, context_count=3)
     _, body = rows("grid tensors")
     expected = {row[1]: tuple(sizes[size] for size in row[2].strip("[]").split(", ")) for row in body}
     assert [int(row[0]) for row in body] == list(range(len(architecture.tensor_shapes)))
@@ -121,11 +125,29 @@ def test_numbers_of_latents():
 
 
 def test_frequency_tables():
-    tables = load_tables(1)
-    _, body = rows("tables")
-    entries = sum(table.radius + 1 for table in tables)
-    assert {row[0]: row[1] for row in body} == {"radius": "[90]", "escape": "[90]", "frequencies": f"[{entries}]"}
-    assert len(tables) == 90
+    header, body = rows("tables")
+    assert header == ["array", "shape in set 1", "shape in set 2", "meaning"]
+    folder = resources.files("i2codec.entropy").joinpath("tables")
+    stored = [np.load(io.BytesIO(folder.joinpath(f"set_{number}.npz").read_bytes())) for number in (1, 2)]
+    assert {row[0]: row[1:3] for row in body} == {name: [str([*s[name].shape]) for s in stored] for name in stored[0]}
+    assert {array.dtype for arrays in stored for array in arrays.values()} == {np.dtype("<u2")}
+    for number, arrays in enumerate(stored, 1):
+        tables = load_tables(number)
+        entries = sum(table.radius + 1 for table in tables)
+        assert [len(array) for array in arrays.values()] == [len(tables), len(tables), entries]
+
+
+def test_sets_of_frequency_tables():
+    header, body = rows("table sets")
+    assert header == ["set", "file", "tables", "SHA-256"]
+    folder = resources.files("i2codec.entropy").joinpath("tables")
+    expected = []
+    for number in (1, 2):
+        digest = hashlib.sha256(folder.joinpath(f"set_{number}.npz").read_bytes()).hexdigest()
+        expected.append([str(number), f"`set_{number}.npz`", str(len(load_tables(number))), f"`{digest}`"])
+    assert body == expected
+    assert sorted(entry.name for entry in folder.iterdir()) == ["set_1.npz", "set_2.npz"]
+    assert f"adds {len(load_tables(2)) - len(load_tables(1))};" in PAGE
 
 
 def test_limits():

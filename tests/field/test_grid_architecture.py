@@ -27,13 +27,24 @@ def test_tensors_in_the_order_of_the_file():
         ("b", (2,)),
     ]
     assert list(architecture().context_shapes.items()) == [
-        ("C_1", (5, 11)),
+        ("C_1", (1, 5, 11)),
         ("d_1", (4, 5)),
-        ("C_2", (5, 5)),
-        ("d_2", (5,)),
-        ("C_3", (2, 5)),
+        ("C_2", (1, 5, 5)),
+        ("d_2", (1, 5)),
+        ("C_3", (1, 2, 5)),
         ("d_3", (4, 2)),
     ]
+
+
+def test_each_context_network_has_weights_of_its_own_and_each_level_biases():
+    shapes = architecture(context_count=3).context_shapes
+    assert {name: shape[0] for name, shape in shapes.items()} == {
+        name: 4 if name in ("d_1", "d_3") else 3 for name in CONTEXT_TENSORS
+    }
+    assert {name: shape[1:] for name, shape in shapes.items()} == {
+        name: shape[1:] for name, shape in architecture().context_shapes.items()
+    }
+    assert architecture(context_count=3).synthesis_shapes == architecture().synthesis_shapes
 
 
 @pytest.mark.parametrize("axis_count", [1, 2, 3])
@@ -63,6 +74,8 @@ def test_parameters_are_counted_from_the_shapes():
     synthesis = 4 + 7 * 4 + 7 + 3 * 7 + 3 + 3 * 3 * 9 + 2 * 3 + 2
     context = 5 * 11 + 4 * 5 + 5 * 5 + 5 + 2 * 5 + 4 * 2
     assert architecture().parameter_count == synthesis + context
+    networks = context - 4 * 5 - 4 * 2
+    assert architecture(context_count=3).parameter_count == synthesis + context + 2 * networks
     assert architecture(stencil=Stencil.POINTWISE).parameter_count == synthesis + context - 3 * 3 * 9
 
 
@@ -72,6 +85,7 @@ def test_multiplications_on_a_photo_of_64_by_64():
     contexts = nodes * (5 * 11 + 5 * 5 + 2 * 5) / 64**2
     layers = 7 * 4 + 3 * 7 + 6 * (3 * 3 * 9) + 2 * 3
     assert architecture().macs_per_point(6) == round(contexts) + 3 * (4 + 4) + layers == 120 + 24 + 541
+    assert architecture(context_count=3).macs_per_point(6) == architecture().macs_per_point(6)
     assert architecture(stencil=Stencil.POINTWISE).macs_per_point(6) == 120 + 24 + 541 - 486
 
 
@@ -86,7 +100,8 @@ def test_multiplications_of_other_axes(axis_count, nodes):
 def test_what_a_grid_field_is_by_default():
     made = GridArchitecture(7, 2, 3)
     assert (made.hidden_width, made.width, made.context_width, made.context_features) == (24, 6, 24, 17)
-    assert (made.stencil, made.unrolled, made.kernel) == (Stencil.FULL, False, Kernel.CUBIC)
+    assert made.context_count == 1
+    assert (made.stencil, made.unrolled, made.kernel) == (Stencil.FULL, False, Kernel.LANCZOS_CUBIC)
     assert math.prod(made.synthesis_shapes["A"]) == 6 * 6 * 9
 
 
@@ -101,9 +116,12 @@ def test_what_a_grid_field_is_by_default():
         {"width": -1},
         {"axis_count": 0},
         {"axis_count": 4},
+        {"context_count": 0},
+        {"context_count": 5},
     ],
 )
 def test_sizes_out_of_range_are_refused(change):
     GridArchitecture(1, 1, 1, hidden_width=1, width=1, context_width=1)
+    architecture(context_count=4)
     with pytest.raises(OptionError, match="expected"):
         architecture(**change)

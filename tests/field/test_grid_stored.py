@@ -23,17 +23,24 @@ def native_positions(extents, shift=0.5):
     return [np.arange(extent) + shift for extent in extents]
 
 
+def cubic_by_hand(t):
+    return 1 - 5 / 2 * t**2 + 3 / 2 * t**3 if t <= 1 else 2 - 4 * t + 5 / 2 * t**2 - 1 / 2 * t**3
+
+
+def lanczos_by_hand(t):
+    return 1.0 if t == 0 else 3 * math.sin(math.pi * t) * math.sin(math.pi * t / 3) / (math.pi * t) ** 2
+
+
 def read_by_hand(latent, level, point):
     """One latent grid at one native point, as the format page has it."""
     choices = []
     for place, count in zip(point, latent.shape, strict=True):
         n = place / 2**level - 0.5
-        taps = []
-        for node in range(math.floor(n) - 1, math.floor(n) + 3):
-            t = abs(n - node)
-            weight = 1 - 5 / 2 * t**2 + 3 / 2 * t**3 if t <= 1 else 2 - 4 * t + 5 / 2 * t**2 - 1 / 2 * t**3
-            taps.append((min(max(node, 0), count - 1), weight))
-        choices.append(taps)
+        reach = 2 if level else 3
+        nodes = range(math.floor(n) - reach + 1, math.floor(n) + reach + 1)
+        weights = [(cubic_by_hand if level else lanczos_by_hand)(abs(n - node)) for node in nodes]
+        total = 1 if level else sum(weights)
+        choices.append([(min(max(node, 0), count - 1), w / total) for node, w in zip(nodes, weights, strict=True)])
     return sum(
         math.prod(weight for _, weight in taps) * float(latent[tuple(node for node, _ in taps)])
         for taps in itertools.product(*choices)

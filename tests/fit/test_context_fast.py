@@ -90,16 +90,28 @@ def test_any_number_of_threads_gives_the_same(
 
 
 @pytest.mark.parametrize("extents", [(40,), (9, 10), (3, 4, 5)])
-def test_biases_are_those_of_the_levels_from_the_first(
-    extents: tuple[int, ...], make_context: MakeContext, make_latents: MakeLatents
+@pytest.mark.parametrize("context_count", [1, 2, 4, 5])
+def test_biases_and_networks_are_those_of_the_levels_from_the_first(
+    extents: tuple[int, ...], context_count: int, make_context: MakeContext, make_latents: MakeLatents
 ) -> None:
-    tensors = make_context(axis_count=len(extents), level_count=5)
-    latents = make_latents(extents, level_count=3)
+    """What no level in use has gets a gradient of 0."""
+    tensors = make_context(axis_count=len(extents), level_count=5, context_count=context_count)
+    latents = make_latents(extents, level_count=2)
     _assert_equal_to_the_plain_twin(latents, tensors, first_level=2)
-    _, *gradients = _value_and_gradients(fast_latent_bits, latents, tensors, first_level=2)
-    by_first_biases = gradients[len(latents) + [*tensors].index("d_1")]
-    assert not by_first_biases[:2].any()
-    assert all(row.any() for row in by_first_biases[2:])
+    networks = {min(level, context_count - 1) for level in (2, 3)}
+    for bits in (fast_latent_bits, latent_bits):
+        _, *gradients = _value_and_gradients(bits, latents, tensors, first_level=2)
+        for name, gradient in zip(tensors, gradients[len(latents) :], strict=True):
+            used = {2, 3} if name in ("d_1", "d_3") else networks
+            assert [bool(part.any()) for part in gradient] == [number in used for number in range(len(gradient))]
+
+
+@pytest.mark.parametrize("context_count", [1, 2, 3, 4])
+def test_any_number_of_networks_gives_the_same(
+    context_count: int, make_context: MakeContext, make_latents: MakeLatents
+) -> None:
+    tensors = make_context(level_count=4, context_count=context_count)
+    _assert_equal_to_the_plain_twin(make_latents((37, 50), level_count=4), tensors)
 
 
 @pytest.mark.parametrize("upstream", [-2.5, 0.0, 1e-6])

@@ -27,7 +27,7 @@ def start() -> Start:
     def make(axis_count: int = 2, *, contraction: float | None = 0.8, stencil: Stencil = Stencil.FULL) -> GridModel:
         """A model with random latents and biases."""
         architecture = GridArchitecture(
-            _LEVELS, axis_count, 3, context_features=feature_count(axis_count), stencil=stencil
+            _LEVELS, axis_count, 3, context_features=feature_count(axis_count), context_count=2, stencil=stencil
         )
         _, tensors = starting_tensors(architecture, lmbda=0.01, seed=0)
         model = GridModel.start(
@@ -60,7 +60,7 @@ def _cell_means(target: np.ndarray, side: int) -> np.ndarray:
 
 @pytest.mark.parametrize("axis_count", [1, 2, 3])
 def test_a_model_starts_with_latents_of_zero_and_the_given_networks(axis_count: int) -> None:
-    architecture = GridArchitecture(_LEVELS, axis_count, 3, context_features=feature_count(axis_count))
+    architecture = GridArchitecture(_LEVELS, axis_count, 3, context_features=feature_count(axis_count), context_count=2)
     _, tensors = starting_tensors(architecture, lmbda=0.01, seed=0)
     model = GridModel.start(architecture, tensors, extents=_EXTENTS[axis_count], contraction=0.8, device="cpu")
     shapes = [level_extents(_EXTENTS[axis_count], level) for level in range(_LEVELS)]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from i2codec.entropy.quantiser import storable_step
 from i2codec.field.grid_architecture import GridArchitecture
 from i2codec.field.stencil import sup_norm
-from i2codec.fit.grid_quantisation import QuantisedTensors, first_step_for, quantise_tensors, round_tensors
+from i2codec.fit.grid_quantisation import QuantisedTensors, first_step_for, quantise_tensors
 from i2codec.payload.grid_section import QuantisedGridNetwork, proved_contraction
 from i2codec.payload.tensors import pack_tensors
 from i2codec.prior.priors import prior_for
@@ -166,7 +167,7 @@ def test_the_estimated_size_is_that_of_the_coded_tensors() -> None:
     chosen = quantise_tensors(tensors, _zeros(), loss=_squares(tensors, weights={"b": 0.0}), price=1e-4)
     coded = {name: shape for name, shape in _SHAPES.items() if chosen.integers[name].any()}
     assert 0 < len(coded) < len(_SHAPES)
-    size = len(pack_tensors(coded, chosen.integers, chosen.steps))
+    size = len(pack_tensors(coded, chosen.integers, chosen.steps, table_set=2))
     assert chosen.bits / 8 - 1 <= size <= chosen.bits / 8 + 8
 
 
@@ -209,19 +210,9 @@ def test_the_bound_of_what_is_chosen_is_proved_by_the_writer() -> None:
 
 
 def test_the_search_starts_finer_where_bits_are_cheap() -> None:
-    steps = [first_step_for(lmbda) for lmbda in (1.0, 0.004, 0.001, 0.00025, 1e-9)]
-    assert steps == [2.0**-6, 2.0**-6, 2.0**-7, 2.0**-8, 2.0**-12]
-
-
-def test_rounding_again_keeps_the_steps_and_what_is_at_its_prior() -> None:
-    generator = np.random.default_rng(0)
-    priors = {name: generator.normal(size=shape) for name, shape in _SHAPES.items()}
-    tensors = {name: (prior + 0.01).astype(np.float32) for name, prior in priors.items()}
-    zero = np.zeros(_SHAPES["b"], dtype=np.int64)
-    chosen = QuantisedTensors(
-        {"W": np.ones(_SHAPES["W"], dtype=np.int64), "b": zero}, {"W": storable_step(2.0**-8), "b": storable_step(0.5)}
-    )
-    rounded = round_tensors(tensors, priors, chosen)
-    assert rounded.steps == chosen.steps
-    assert (rounded.integers["W"] == 3).all()  # 0.01 in units of 2⁻⁸
-    assert not rounded.integers["b"].any()
+    """Whether λ is less or the photo larger; down to 2⁻¹²."""
+    price = 0.004 / 65536
+    assert [first_step_for(price * factor) for factor in (1e9, 4.0, 1.0)] == [2.0**-6] * 3
+    assert [first_step_for(price / 4**n) for n in range(1, 7)] == [2.0**-exponent for exponent in range(7, 13)]
+    assert [first_step_for(price / 4**n) for n in (7, 20)] == [2.0**-12] * 2
+    assert all(math.log2(first_step_for(price * 0.9**n)).is_integer() for n in range(100))

@@ -20,8 +20,11 @@ _ARCHITECTURE = GridArchitecture(4, 2, 3)
 
 @pytest.mark.parametrize("axis_count", [1, 2, 3])
 @pytest.mark.parametrize("stencil", list(Stencil))
-def test_without_a_prior_all_tensors_are_random_or_constant(axis_count: int, stencil: Stencil) -> None:
-    architecture = GridArchitecture(5, axis_count, 2, stencil=stencil)
+@pytest.mark.parametrize("context_count", [1, 3])
+def test_without_a_prior_all_tensors_are_random_or_constant(
+    axis_count: int, stencil: Stencil, context_count: int
+) -> None:
+    architecture = GridArchitecture(5, axis_count, 2, stencil=stencil, context_count=context_count)
     number, tensors = starting_tensors(architecture, lmbda=0.01, seed=0)
     assert number == 0
     assert {name: tensor.shape for name, tensor in tensors.items()} == architecture.tensor_shapes
@@ -39,12 +42,13 @@ def test_the_seed_alone_decides() -> None:
 
 def test_layers_about_keep_the_variance() -> None:
     """Of what they read, times the square of a number below 1."""
-    wide = GridArchitecture(64, 2, 64, hidden_width=64, width=64, context_width=64)
+    wide = GridArchitecture(64, 2, 64, hidden_width=64, width=64, context_width=64, context_count=3)
     _, tensors = starting_tensors(wide, lmbda=0.01, seed=0)
     expected = {"E_1": 1.0, "E_2": 0.3, "A": 0.35, "W": 0.7, "C_1": 1.0, "C_2": 0.1, "C_3": 0.1}
     for name, gain in expected.items():
-        inputs = tensors[name][0].size
-        assert float(tensors[name].std()) * np.sqrt(inputs) == pytest.approx(gain, rel=0.15)
+        networks = tensors[name] if name.startswith("C") else tensors[name][None]
+        for network in networks:
+            assert float(network.std()) * np.sqrt(network[0].size) == pytest.approx(gain, rel=0.15)
 
 
 def test_the_fit_starts_from_a_grey_picture_and_scales_of_one() -> None:

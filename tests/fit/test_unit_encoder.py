@@ -70,7 +70,7 @@ def test_the_file_with_its_weights_zeroed_shows_nothing(
 
 def test_the_estimate_is_the_coded_size(encoded: tuple[UnitEncoder, StoredSignal, float]) -> None:
     encoder, stored, _ = encoded
-    estimate = encoder.overhead_bytes + rate_bits(stored.networks[0].integers) / 8
+    estimate = encoder.overhead_bytes + rate_bits(stored.networks[0].integers, table_set=1) / 8
     assert _size_bytes(stored) == pytest.approx(estimate, rel=0.01, abs=64)
 
 

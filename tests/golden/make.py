@@ -119,8 +119,10 @@ def grid_photo() -> bytes:
     axes = (Axis(AxisName.Y, 40), Axis(AxisName.X, 1100))
     colours = (ChannelRole.RED, ChannelRole.GREEN, ChannelRole.BLUE)
     description = SignalDescription(Kind.PHOTO, axes, colours, SampleFormat.UINT8)
-    architecture = GridArchitecture(5, 2, 3, hidden_width=4, width=2, context_width=8, stencil=Stencil.CROSS)
-    generator = np.random.default_rng(0)
+    architecture = GridArchitecture(
+        5, 2, 3, hidden_width=4, width=2, context_width=8, context_count=2, stencil=Stencil.CROSS
+    )
+    generator = np.random.default_rng(3)
     integers = {name: generator.integers(-9, 10, shape) for name, shape in architecture.tensor_shapes.items()}
     for name in ("e_2", "C_2"):
         integers[name][...] = 0

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,9 +12,21 @@ from i2codec.latents.model import LARGEST_BIAS, LARGEST_WEIGHT, ContextModel
 from i2codec.latents.template import LARGEST_LATENT, Template, coarser_shape
 
 
-def random_model(rng, template, *, width, levels, weight, bias):
-    shapes = (width, template.feature_count), (levels, width), (width, width), (width,), (2, width), (levels, 2)
+def model_shapes(template, *, width, levels, networks=1):
+    """Of w1 to b3."""
+    return (
+        (networks, width, template.feature_count),
+        (levels, width),
+        (networks, width, width),
+        (networks, width),
+        (networks, 2, width),
+        (levels, 2),
+    )
+
+
+def random_model(rng, template, *, weight, bias, **sizes):
     limits = (weight, bias, weight, bias, weight, bias)
+    shapes = model_shapes(template, **sizes)
     return ContextModel(
         template,
         *(rng.integers(-limit, limit, shape, endpoint=True) for limit, shape in zip(limits, shapes, strict=True)),
@@ -24,11 +38,24 @@ def random_grid(rng, shape, spread):
     return values.astype(np.int32)
 
 
-def random_job(rng, *, template, shape, width=4, levels=2, weight=300, bias=1000, spread=3.0, nothing_coarser=False):
+def random_job(
+    rng,
+    *,
+    template,
+    shape,
+    width=4,
+    levels=2,
+    networks=2,
+    weight=300,
+    bias=1000,
+    spread=3.0,
+    nothing_coarser=False,
+):
     """A grid, and the keyword arguments to code it with."""
     coarser = None if nothing_coarser else random_grid(rng, coarser_shape(shape), spread)
     coarsest = None if nothing_coarser else random_grid(rng, coarser_shape(coarser_shape(shape)), spread)
-    model = random_model(rng, template, width=width, levels=levels, weight=weight, bias=bias)
+    sizes = {"width": width, "levels": levels, "networks": networks}
+    model = random_model(rng, template, weight=weight, bias=bias, **sizes)
     level = int(rng.integers(levels))
     return random_grid(rng, shape, spread), {"coarser": coarser, "coarsest": coarsest, "model": model, "level": level}
 
@@ -44,13 +71,16 @@ def plainly(arguments):
 
 EXTENT = st.integers(1, 7)
 TEMPLATE = st.sampled_from(Template)
+LEVELS_AND_NETWORKS = st.integers(1, 16).flatmap(lambda levels: st.tuples(st.just(levels), st.integers(1, levels)))
 JOBS = st.builds(
-    lambda seed, **sizes: random_job(np.random.default_rng(seed), **sizes),
+    lambda seed, counts, **sizes: random_job(
+        np.random.default_rng(seed), levels=counts[0], networks=counts[1], **sizes
+    ),
     seed=st.integers(0, 2**32),
     template=TEMPLATE,
     shape=st.tuples(st.integers(1, 5), EXTENT, EXTENT),
     width=st.integers(1, 32),
-    levels=st.integers(1, 16),
+    counts=LEVELS_AND_NETWORKS,
     weight=st.sampled_from([0, 60, 500, LARGEST_WEIGHT]),
     bias=st.sampled_from([0, 1000, LARGEST_BIAS]),
     spread=st.sampled_from([0.2, 2.0, 60.0, 5000.0, 1e6]),
@@ -71,16 +101,53 @@ def test_latents_come_back_and_the_plain_twin_writes_the_same_bytes(job):
 
 
 @pytest.mark.parametrize("template", Template)
+@pytest.mark.parametrize("networks", [1, 2, 3, 4])
+def test_a_level_is_coded_by_its_own_network(template, networks):
+    """Which level of four each tensor of each network changes, and that both coders say so."""
+    rng = np.random.default_rng(4)
+    model = random_model(rng, template, width=6, levels=4, networks=networks, weight=300, bias=1000)
+    values = random_grid(rng, (2, 9, 10), 3.0)
+
+    def codes(model):
+        every = [{"coarser": None, "coarsest": None, "model": model, "level": level} for level in range(4)]
+        data = [encode_latents(values, **arguments) for arguments in every]
+        assert data == [plain.encode_plain(values, **plainly(arguments)) for arguments in every]
+        return data
+
+    before = codes(model)
+    for name in ("w1", "w2", "b2", "w3"):
+        for network in range(networks):
+            tensor = getattr(model, name).copy()
+            tensor[network] = -tensor[network]
+            after = codes(replace(model, **{name: tensor}))
+            changed = [level for level in range(4) if after[level] != before[level]]
+            assert changed == [level for level in range(4) if min(level, networks - 1) == network]
+
+
+@pytest.mark.parametrize("name", ["w1", "w2", "b2", "w3"])
+def test_networks_that_are_mixed_up_are_noticed(name):
+    values, arguments = random_job(np.random.default_rng(5), template=Template.PLANE, shape=(1, 9, 10), levels=3)
+    model = arguments["model"]
+    mixed_up = replace(model, **{name: getattr(model, name)[::-1]})
+    for level in range(3):
+        data = encode_latents(values, **(arguments | {"level": level}))
+        other = arguments | {"level": level, "model": mixed_up}
+        assert encode_latents(values, **other) != data
+        decoded = outcome(lambda data=data, other=other: decode_latents(data, shape=values.shape, **other))
+        assert decoded is None or (decoded != values).any()
+
+
+@pytest.mark.parametrize("template", Template)
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_largest_sums_do_not_overflow(template, sign):
     width = 32
     model = ContextModel(
         template,
-        np.full((width, template.feature_count), LARGEST_WEIGHT),
+        np.full((1, width, template.feature_count), LARGEST_WEIGHT),
         np.full((1, width), LARGEST_BIAS),
-        np.full((width, width), sign * LARGEST_WEIGHT),
-        np.full(width, sign * LARGEST_BIAS),
-        np.full((2, width), sign * LARGEST_WEIGHT),
+        np.full((1, width, width), sign * LARGEST_WEIGHT),
+        np.full((1, width), sign * LARGEST_BIAS),
+        np.full((1, 2, width), sign * LARGEST_WEIGHT),
         np.full((1, 2), sign * LARGEST_BIAS),
     )
     values = np.full((2, 4, 4), 127)
@@ -100,7 +167,7 @@ def test_the_largest_latents_come_back(shape, template):
 
 
 def test_there_is_room_for_the_costliest_latents():
-    zeros = {"w1": (1, 17), "b1": (1, 1), "w2": (1, 1), "b2": 1, "w3": (2, 1)}
+    zeros = {"w1": (1, 1, 17), "b1": (1, 1), "w2": (1, 1, 1), "b2": (1, 1), "w3": (1, 2, 1)}
     model = ContextModel.from_float(
         Template.PLANE, **{name: np.zeros(shape) for name, shape in zeros.items()}, b3=[[-127, -8]]
     )
@@ -114,8 +181,7 @@ def test_there_is_room_for_the_costliest_latents():
 
 def golden_model(template):
     """Tensor s = 0 to 5, element n in row order: (n + 1)² (2 s + 7919) mod 1009 − 404."""
-    width, levels = 5, 2
-    shapes = (width, template.feature_count), (levels, width), (width, width), (width,), (2, width), (levels, 2)
+    shapes = model_shapes(template, width=5, levels=2)
     elements = [np.arange(1, np.prod(shape) + 1).reshape(shape) ** 2 for shape in shapes]
     return ContextModel(template, *(n * (2 * s + 7919) % 1009 - 404 for s, n in enumerate(elements)))
 
@@ -160,7 +226,8 @@ def test_the_coded_size_is_the_sum_of_the_code_lengths(template, spread, count):
 
 
 def test_a_code_length_is_the_logarithm_of_its_probability():
-    model = ContextModel(Template.PLANE, np.zeros((1, 17), int), [[0]], [[0]], [0], [[0], [0]], [[0, 0]])
+    shapes = model_shapes(Template.PLANE, width=1, levels=1)
+    model = ContextModel(Template.PLANE, *(np.zeros(shape, int) for shape in shapes))
     values = np.array([[[0, 3, 10, 11, -11, 12, -300]]])
     # The row of scale 1 around 0 in docs/format.md, of radius 10; an escape costs 5 bits and its mantissa.
     frequencies = np.array([45655 - 19877, 64537 - 62837, 3, 3, 3, 3, 3])

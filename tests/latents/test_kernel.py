@@ -16,7 +16,7 @@ from i2codec.latents.template import Template
 
 def random_model(which, *, width, seed=0):
     rng = np.random.default_rng(seed)
-    shapes = (width, which.feature_count), (1, width), (width, width), (width,), (2, width), (1, 2)
+    shapes = (1, width, which.feature_count), (1, width), (1, width, width), (1, width), (1, 2, width), (1, 2)
     return ContextModel(which, *(rng.integers(-200, 200, shape) for shape in shapes))
 
 
@@ -92,7 +92,7 @@ def test_a_second_process_takes_the_compiled_loop_from_the_cache(tmp_path):
     code = (
         "import numpy as np\n"
         "from i2codec.latents import coder, kernel, model\n"
-        "shapes = (1, 17), (1, 1), (1, 1), (1,), (2, 1), (1, 2)\n"
+        "shapes = (1, 1, 17), (1, 1), (1, 1, 1), (1, 1), (1, 2, 1), (1, 2)\n"
         "zeros = model.ContextModel(1, *(np.zeros(shape, int) for shape in shapes))\n"
         "coder.encode_latents(np.zeros((1, 2, 2), int), coarser=None, coarsest=None, model=zeros, level=0)\n"
         "print(sum(kernel.traversal(features=17, width=16).stats.cache_hits.values()))"

@@ -17,12 +17,16 @@ from i2codec.latents.model import (
 from i2codec.latents.template import LARGEST_FEATURE, Template, coarser_shape
 
 
-def tensors(template=Template.PLANE, *, width=3, levels=2):
-    shapes = (width, template.feature_count), (levels, width), (width, width), (width,), (2, width), (levels, 2)
-    return {
-        name: np.zeros(shape, np.int64)
-        for name, shape in zip(("w1", "b1", "w2", "b2", "w3", "b3"), shapes, strict=True)
+def tensors(template=Template.PLANE, *, width=3, levels=2, networks=1):
+    shapes = {
+        "w1": (networks, width, template.feature_count),
+        "b1": (levels, width),
+        "w2": (networks, width, width),
+        "b2": (networks, width),
+        "w3": (networks, 2, width),
+        "b3": (levels, 2),
     }
+    return {name: np.zeros(shape, np.int64) for name, shape in shapes.items()}
 
 
 def test_no_sum_can_leave_32_bits():
@@ -40,10 +44,10 @@ def test_no_sum_can_leave_32_bits():
 
 @pytest.mark.parametrize("template", Template)
 def test_a_model_keeps_its_tensors_as_read_only_copies(template):
-    given = tensors(template, width=5, levels=4)
+    given = tensors(template, width=5, levels=4, networks=3)
     model = ContextModel(template, **given)
     given["w1"][0, 0] = 7
-    assert (model.width, model.levels) == (5, 4)
+    assert (model.width, model.levels, model.networks) == (5, 4, 3)
     for name, tensor in given.items():
         assert getattr(model, name).dtype == np.int32
         assert getattr(model, name).shape == tensor.shape
@@ -77,11 +81,14 @@ def test_the_range_of_every_tensor(name, sign):
 
 
 @pytest.mark.parametrize("name", ["w1", "b1", "w2", "b2", "w3", "b3"])
-def test_the_shape_and_type_of_every_tensor(name):
-    given = tensors()
-    longer = np.concatenate([given[name], given[name][:1]])
-    with pytest.raises(OptionError, match=r"of a context model has shape \[.*\]; expected \["):
-        ContextModel(Template.PLANE, **(given | {name: longer}))
+@pytest.mark.parametrize("networks", [1, 2])
+def test_the_shape_and_type_of_every_tensor(name, networks):
+    given = tensors(networks=networks)
+    for axis in range(given[name].ndim):
+        longer = np.concatenate([given[name], given[name].take([0], axis)], axis)
+        for other in (longer, longer[None]):
+            with pytest.raises(OptionError, match=r"of a context model.* has shape \[.*\]; expected \["):
+                ContextModel(Template.PLANE, **(given | {name: other}))
     with pytest.raises(OptionError, match=f"{name} of a context model holds float64; expected integers"):
         ContextModel(Template.PLANE, **(given | {name: given[name].astype(float)}))
 
@@ -93,25 +100,39 @@ def test_the_sizes_of_a_model_are_limited(width, levels):
 
 
 def test_sixteen_levels_of_width_32_are_valid():
-    model = ContextModel(Template.VOLUME, **tensors(Template.VOLUME, width=32, levels=16))
-    assert (model.width, model.levels) == (32, 16)
+    model = ContextModel(Template.VOLUME, **tensors(Template.VOLUME, width=32, levels=16, networks=16))
+    assert (model.width, model.levels, model.networks) == (32, 16, 16)
+
+
+@pytest.mark.parametrize(("networks", "levels"), [(0, 2), (2, 1), (3, 2), (17, 16)])
+def test_there_is_a_network_and_at_most_one_for_each_level(networks, levels):
+    with pytest.raises(OptionError, match="at least 1 network and at most one for each level"):
+        ContextModel(Template.PLANE, **tensors(levels=levels, networks=networks))
+
+
+@pytest.mark.parametrize(
+    ("networks", "expected"), [(1, [0, 0, 0, 0]), (2, [0, 1, 1, 1]), (3, [0, 1, 2, 2]), (4, [0, 1, 2, 3])]
+)
+def test_the_last_network_is_that_of_all_coarser_levels(networks, expected):
+    model = ContextModel(Template.PLANE, **tensors(levels=4, networks=networks))
+    assert [model.network_of(level) for level in range(4)] == expected
 
 
 def test_real_tensors_are_rounded_to_multiples_of_1_1024():
     given = {name: tensor.astype(float) for name, tensor in tensors().items()}
-    given["w1"][0, :8] = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 1023.4, -1023.6, 8190.6]) / 1024
-    given["w2"][0] = [8.0, -9.5, np.inf]
+    given["w1"][0, 0, :8] = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 1023.4, -1023.6, 8190.6]) / 1024
+    given["w2"][0, 0] = [8.0, -9.5, np.inf]
     given["b2"][:] = [128.0, -1e308, 129]
     model = ContextModel.from_float(Template.PLANE, **given)
-    assert model.w1[0, :8].tolist() == [0, 2, 2, 0, -2, 1023, -1024, 8191]
-    assert model.w2[0].tolist() == [LARGEST_WEIGHT, -LARGEST_WEIGHT, LARGEST_WEIGHT]
-    assert model.b2.tolist() == [LARGEST_BIAS, -LARGEST_BIAS, LARGEST_BIAS]
+    assert model.w1[0, 0, :8].tolist() == [0, 2, 2, 0, -2, 1023, -1024, 8191]
+    assert model.w2[0, 0].tolist() == [LARGEST_WEIGHT, -LARGEST_WEIGHT, LARGEST_WEIGHT]
+    assert model.b2.tolist() == [[LARGEST_BIAS, -LARGEST_BIAS, LARGEST_BIAS]]
 
 
 def test_float32_tensors_are_rounded_exactly():
     given = {name: tensor.astype(np.float32) for name, tensor in tensors().items()}
     given["b2"][:] = np.float32(100.00048828125)  # 102400.5/1024: a tie in float64, too
-    assert ContextModel.from_float(Template.PLANE, **given).b2.tolist() == [102400] * 3
+    assert ContextModel.from_float(Template.PLANE, **given).b2.tolist() == [[102400] * 3]
 
 
 def test_a_tensor_of_nan_is_refused():
@@ -121,13 +142,17 @@ def test_a_tensor_of_nan_is_refused():
         ContextModel.from_float(Template.PLANE, **given)
 
 
-def test_a_prediction_by_hand():
-    given = tensors(width=1, levels=2)
-    given["w1"][0, :2] = [1024, -512]
+@pytest.mark.parametrize("networks", [1, 2])
+def test_a_prediction_by_hand(networks):
+    """Of the last network; one before it has other numbers."""
+    given = tensors(width=1, levels=2, networks=networks)
+    for name in ("w1", "w2", "b2", "w3"):
+        given[name][:-1] = 999
+    given["w1"][-1, 0, :2] = [1024, -512]
     given["b1"][1] = 512
-    given["w2"][:] = -256
-    given["b2"][:] = 1024
-    given["w3"][:] = [[768], [-300]]
+    given["w2"][-1] = -256
+    given["b2"][-1] = 1024
+    given["w3"][-1] = [[768], [-300]]
     given["b3"][1] = [-1024, 2048]
     x = [5, 3] + [0] * 15
     # 5 − 1.5 + 0.5 = 4; 4 − 1 + 1 = 4; mean 3 − 1 = 2; log₂ of the scale 2 − 1200/1024 = 0.828125

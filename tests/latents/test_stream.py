@@ -15,7 +15,7 @@ SHAPES = [(1, 2, 3), (1, 3, 6), (1, 6, 11), (1, 12, 22)]  # a pyramid, coarsest 
 @pytest.fixture(scope="module")
 def model():
     rng = np.random.default_rng(0)
-    shapes = (4, 17), (4, 4), (4, 4), (4,), (2, 4), (4, 2)
+    shapes = (3, 4, 17), (4, 4), (3, 4, 4), (3, 4), (3, 2, 4), (4, 2)
     return ContextModel(Template.PLANE, *(rng.integers(-200, 200, shape) for shape in shapes))
 
 

@@ -62,6 +62,7 @@ def make_grid() -> MakeGrid:
         hidden_width: int = 7,
         width: int = 3,
         context_width: int = 5,
+        context_count: int = 2,
         channel_count: int = 3,
         template: Template = Template.PLANE,
         steps: int = 9,
@@ -79,6 +80,7 @@ def make_grid() -> MakeGrid:
             width=width,
             context_width=context_width,
             context_features=template.feature_count,
+            context_count=min(context_count, level_count),
             stencil=stencil,
             unrolled=unrolled,
         )

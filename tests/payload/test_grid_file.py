@@ -74,10 +74,10 @@ def assert_read(found, stored, levels):
 
 
 def test_what_a_pyramid_of_nothing_weighs(a_grid):
-    """Head 16, SIGNAL 21 + 48, NETWORK 21 + 32, LATENTS 21 + 2, END 21 + 12."""
+    """Head 16, SIGNAL 21 + 48, NETWORK 21 + 33, LATENTS 21 + 2, END 21 + 12."""
     names = tuple(a_grid(photo(9, 12))[0].grid.network.integers)
     stored, _ = a_grid(photo(9, 12), level_count=7, zeros=tuple(range(7)), zero_tensors=names)
-    assert len(write_file([stored])) == 16 + 21 + 48 + 21 + 32 + 21 + 2 + 21 + 12 == 194
+    assert len(write_file([stored])) == 16 + 21 + 48 + 21 + 33 + 21 + 2 + 21 + 12 == 195
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_cut_coordinate_field_needs_all_its_networks(make_quantised):
         (15, "inside its head"),
         (16, r"signals numbered \[\].*: the file is cut too early; get a complete copy"),
         (16 + 21 + 48, "signal 0 has no NETWORK section: the file is cut too early"),
-        (16 + 21 + 48 + 21 + 32, "a grid field has no LATENTS section: the file is cut too early"),
+        (16 + 21 + 48 + 21 + 33, "a grid field has no LATENTS section: the file is cut too early"),
     ],
 )
 def test_a_file_cut_too_early(a_grid, length, message):

@@ -67,6 +67,7 @@ NAMES = list(GridArchitecture(1, 1, 1).tensor_shapes)
             "hidden_width": st.integers(1, 9),
             "width": st.integers(1, 4),
             "context_width": st.integers(1, 32),
+            "context_count": st.integers(1, 16),
             "channel_count": st.integers(1, 4),
             "template": st.sampled_from(Template),
             "steps": st.integers(1, 64),
@@ -96,7 +97,9 @@ def test_a_pointwise_layer_is_not_unrolled(make_grid):
 def test_tensors_must_fit(make_grid):
     network = make_grid()
     with pytest.raises(OptionError, match="do not fit"):
-        replace(network, integers={**network.integers, "C_1": network.integers["C_1"].T})
+        replace(network, integers={**network.integers, "C_1": network.integers["C_1"].mT})
+    with pytest.raises(OptionError, match="do not fit"):
+        replace(network, architecture=replace(network.architecture, context_count=3))
 
 
 def test_context_features_are_those_of_a_template(make_grid):
@@ -134,7 +137,7 @@ def test_the_context_model_is_rounded_to_its_fixed_point(make_grid, template, a_
 
 def test_tensors_at_their_prior_cost_nothing(make_grid):
     network = make_grid(zeros=tuple(NAMES))
-    assert len(pack_grid_network(network)) == HEADERS == 32
+    assert len(pack_grid_network(network)) == HEADERS == 33
     one = make_grid(zeros=tuple(name for name in NAMES if name != "b"))
     assert len(pack_grid_network(one)) == HEADERS + TENSOR.size + 4
     assert GRID_HEADER.unpack(pack_grid_network(one), NETWORK_HEADER.size)["coded_tensors"] == 1 << NAMES.index("b")
@@ -206,6 +209,10 @@ def test_these_ids_have_no_zero(make_grid, field):
         ({"hidden_width": 0}, "sizes"),
         ({"width": 0}, "sizes"),
         ({"context_width": 0}, "sizes"),
+        ({"context_count": 0}, "0 context networks; expected 1 to 4, one a level"),
+        ({"context_count": 5}, "5 context networks; expected 1 to 4, one a level"),
+        ({"context_count": 255}, "255 context networks"),
+        ({"level_count": 1}, "2 context networks; expected 1 to 1"),
         ({"steps": 0}, "step count 0"),
         ({"coded_tensors": 0x4000}, "coded tensors 0x4000; the network has 14 tensors"),
         ({"coded_tensors": 0x8000}, "coded tensors 0x8000"),
@@ -321,7 +328,7 @@ def test_each_kind_of_field_refuses_the_other(make_grid, make_quantised):
         ({}, Limits(max_width=2)),
         ({}, Limits(max_context_width=4)),
         ({}, Limits(max_steps=8)),
-        ({}, Limits(max_parameters=308)),
+        ({}, Limits(max_parameters=433)),
     ],
 )
 def test_limits_come_before_memory(make_grid, values, limits):
@@ -339,7 +346,7 @@ def test_at_its_limits_a_network_is_read(make_grid):
     network = make_grid()
     count = network.architecture.parameter_count
     synthesis = 4 + 7 * 4 + 7 + 3 * 7 + 3 + 3 * 3 * 9 + 3 * 3 + 3
-    assert count == synthesis + 5 * 17 + 4 * 5 + 5 * 5 + 5 + 2 * 5 + 4 * 2
+    assert count == synthesis + 2 * (5 * 17 + 5 * 5 + 5 + 2 * 5) + 4 * 5 + 4 * 2
     limits = Limits(
         max_levels=4, max_hidden_width=7, max_width=3, max_context_width=5, max_steps=9, max_parameters=count
     )

@@ -8,7 +8,7 @@ from i2codec.field.grid_architecture import GridArchitecture
 from i2codec.prior import priors
 from i2codec.prior.priors import load_prior, prior_architecture, prior_for, released_priors
 
-PHOTO = GridArchitecture(4, 2, 3, hidden_width=6, width=2, context_width=4)
+PHOTO = GridArchitecture(4, 2, 3, hidden_width=6, width=2, context_width=4, context_count=2)
 
 
 def test_a_prior_is_a_file_of_integers(a_prior):
@@ -46,7 +46,15 @@ def test_an_unknown_prior_needs_a_newer_reader(a_prior, function):
 
 @pytest.mark.parametrize(
     "other",
-    [{"level_count": 5}, {"channel_count": 5}, {"hidden_width": 7}, {"context_width": 3}, {"axis_count": 3}],
+    [
+        {"level_count": 5},
+        {"channel_count": 5},
+        {"hidden_width": 7},
+        {"context_width": 3},
+        {"context_count": 1},
+        {"context_count": 3},
+        {"axis_count": 3},
+    ],
 )
 def test_a_prior_fits_one_set_of_shapes(a_prior, other):
     number, _ = a_prior(PHOTO)

@@ -127,7 +127,7 @@ def test_a_regular_grid_around_the_positions(positions, extent, fineness):
     # the same as from all nodes of the axis
     last = extent - 2.0**-20
     places = np.array([fineness * min(max(float(position), 0.0), last) for position in positions])
-    matrix = interpolation_matrix(places, node_count=extent * fineness, level=0)
+    matrix = interpolation_matrix(2.0 * places, node_count=extent * fineness, level=1)
     first = int(nodes.positions[0] * fineness)
     values = np.random.default_rng(extent).uniform(-1.0, 1.0, (extent * fineness, 2)).astype(np.float32)
     found = taps.interpolate(values[first : first + len(nodes.positions)], 0)
