@@ -16,7 +16,6 @@ from torch import Tensor
 
 _TINY = 1e-8
 _LARGEST_SIDE = 256
-_LEAST_COVARIANCE = 1e-30
 
 
 class Soap(torch.optim.Optimizer):
@@ -81,11 +80,9 @@ class Soap(torch.optim.Optimizer):
             if covariance is None:
                 continue
             covariance.lerp_(outer[side], 1.0 - keep)
-            largest = covariance.diagonal(dim1=-2, dim2=-1).amax(dim=-1).clamp(min=_LEAST_COVARIANCE)
-            scaled = covariance / largest[:, None, None]  # LAPACK finds no bases of what is as small as squares are
-            before = state["bases"][side]
-            turned = torch.linalg.eigh(scaled).eigenvectors.flip(-1) if before is None else scaled @ before
-            state["bases"][side] = torch.linalg.qr(turned).Q
+            before, exact = state["bases"][side], covariance.double()  # squares of squares are too small for float32
+            turned = torch.linalg.eigh(exact).eigenvectors.flip(-1) if before is None else exact @ before.double()
+            state["bases"][side] = torch.linalg.qr(turned).Q.to(covariance.dtype)
 
 
 def _empty(gradient: Tensor, side: int) -> Tensor | None:
