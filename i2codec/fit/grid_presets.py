@@ -58,7 +58,7 @@ GRID_PRESETS = {
     preset.name: preset
     for preset in (
         GridPreset("draft", point_steps=6e7, most_steps=400),
-        GridPreset("fast", point_steps=4.5e8, most_steps=3600),
+        GridPreset("fast", point_steps=3.7e8, most_steps=2800),
         GridPreset("medium", point_steps=3.2e9, most_steps=12000),
         GridPreset("slow", point_steps=1.6e10, most_steps=40000),
     )
