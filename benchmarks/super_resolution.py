@@ -1,6 +1,6 @@
 """Super-resolution: half of a photo is encoded, decoded at twice its size, and held against the photo.
 
-    python benchmarks/super_resolution.py ../kodak/*.png
+    python benchmarks/super_resolution.py PHOTO.png ...
 
 Beside it is what a resampler makes of the same file decoded at its own size. Photos are reduced by
 means over 2 × 2 pixels, and by Lanczos. PSNR over RGB of 8 bits, in dB.

@@ -8,7 +8,7 @@ few: what a step of this costs is little beside the forward pass, and what it sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -45,10 +45,8 @@ class Soap(torch.optim.Optimizer):
         super().__init__(parameters, {"lr": lr, "betas": betas})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move every parameter that has a gradient."""
-        if closure is not None:
-            raise NotImplementedError("SOAP takes the gradients as they are")
+    def step(self) -> None:  # type: ignore[override]
+        """Move every parameter that has a gradient; there is no closure."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:

@@ -73,7 +73,7 @@ class _Axis:
     @classmethod
     def of(cls, positions: NDArray[np.floating], *, node_count: int, level: int) -> _Axis:
         nodes, weights = interpolation_taps(positions, node_count=node_count, level=level)
-        used = weights.any(axis=0)  # a fit reads the finest level at its nodes, where one of six taps is
+        used = weights.any(axis=0)  # a fit reads the finest level at its nodes: by one of six taps
         nodes, weights = nodes[:, used], weights[:, used]
         return cls(np.ascontiguousarray(nodes), np.ascontiguousarray(weights, dtype=np.float32), node_count)
 
