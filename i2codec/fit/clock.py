@@ -42,15 +42,18 @@ class StepClock(Clock):
 
 @dataclass
 class TimeClock(Clock):
-    """A phase that lasts a time; at least one step is taken."""
+    """A phase that lasts a time; at least one step is taken, and ``most_steps`` if they are given."""
 
     duration_s: float
+    most_steps: int | None = None
     _start: float = field(default_factory=time.monotonic)
 
     def fraction(self, step: int) -> float:
         """See :class:`Clock`."""
-        elapsed = time.monotonic() - self._start
-        return min(1.0, elapsed / self.duration_s) if step else 0.0
+        if not step:
+            return 0.0
+        taken = step / self.most_steps if self.most_steps else 0.0
+        return min(1.0, max(taken, (time.monotonic() - self._start) / self.duration_s))
 
     def remaining_s(self, step: int) -> float:
         """See :class:`Clock`."""

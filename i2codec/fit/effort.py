@@ -22,8 +22,12 @@ class Effort:
     steps: int
     seconds: float | None = None
 
-    def clock(self, share: float) -> Clock:
-        """A clock for ``share`` of the whole, at least one step."""
+    def clock(self, share: float, *, steps: int | None = None) -> Clock:
+        """A clock for ``share`` of the whole, at least one step.
+
+        Where ``steps`` are given it stops after so many, in place of its share of the steps, and
+        within its share of the seconds.
+        """
         if self.seconds is not None:
-            return TimeClock(self.seconds * share)
-        return StepClock(max(1, round(self.steps * share)))
+            return TimeClock(self.seconds * share, most_steps=steps)
+        return StepClock(max(1, round(self.steps * share)) if steps is None else steps)

@@ -221,7 +221,7 @@ class GridEncoder:
                 model,
                 objective,
                 replace(phase, name=f"{phase.name} {attempt}") if attempt else phase,
-                effort.clock(phase.share),
+                effort.clock(phase.share, steps=phase.steps),
                 pricing=pricing,
                 seed=settings.seed,
                 gradient_steps=preset.unrolled_steps if settings.unrolled else preset.gradient_steps,

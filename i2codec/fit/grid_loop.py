@@ -41,20 +41,26 @@ class GridPhase:
         In reports.
     share:
         Of the effort.
+    steps:
+        If not ``None``, in place of its share of the steps.
     rates:
         Learning rate at its start and end, along half a cosine.
     temperatures, deviations:
         Of the soft rounding and its noise, at its start and end.
     first_level:
         The finest level that is fitted, at its own resolution.
+    holds_networks:
+        Whether latents alone are trained.
     """
 
     name: str
     share: float
     rates: tuple[float, float]
+    steps: int | None = None
     temperatures: tuple[float, float] = (0.3, 0.1)
     deviations: tuple[float, float] = (0.22, 0.15)
     first_level: int = 0
+    holds_networks: bool = False
 
 
 class GridRun:
@@ -97,17 +103,22 @@ class GridRun:
         self._generator = torch.Generator(device=objective.target.device).manual_seed(seed)
         self._networks = model.networks()
         self._latents = model.latents[objective.first_level :]
-        networks = model.named_networks()
-        matrices = [tensor for name, tensor in networks.items() if name[0].isupper()]
-        vectors = [tensor for name, tensor in networks.items() if not name[0].isupper()]
-        groups = [{"params": vectors, "factor": 1.0}, {"params": self._latents, "factor": latent_factor}]
-        self._optimisers = (
-            Soap([{"params": matrices, "factor": 1.0}], lr=phase.rates[0]),
-            torch.optim.Adam(groups, lr=phase.rates[0], betas=_ADAM_BETAS, fused=True),
-        )
+        self._optimisers = self._make_optimisers(latent_factor)
         self._state: Tensor | None = None
         self._step = 0
         self._last = (math.nan, math.nan)
+
+    def _make_optimisers(self, latent_factor: float) -> tuple[torch.optim.Optimizer, ...]:
+        groups = [{"params": self._latents, "factor": latent_factor}]
+        optimisers: list[torch.optim.Optimizer] = []
+        if not self._phase.holds_networks:
+            networks = self._model.named_networks()
+            matrices = [tensor for name, tensor in networks.items() if name[0].isupper()]
+            vectors = [tensor for name, tensor in networks.items() if not name[0].isupper()]
+            groups.append({"params": vectors, "factor": 1.0})
+            optimisers.append(Soap([{"params": matrices, "factor": 1.0}], lr=self._phase.rates[0]))
+        optimisers.append(torch.optim.Adam(groups, lr=self._phase.rates[0], betas=_ADAM_BETAS, fused=True))
+        return tuple(optimisers)
 
     def run(self, *, reporter: Reporter, checkpoint: Checkpoint | CheckpointPart) -> None:
         """Take all steps of the phase, from the checkpoint's state where it has one.
@@ -138,7 +149,7 @@ class GridRun:
         if not math.isfinite(sum(self._last)):
             raise FitError("the loss is not finite: the fit diverged; try another --seed")
         network_rate = model.network_bits() / objective.point_count
-        if self._pricing.follows and self._step % _STEPS_BETWEEN_CORRECTIONS == 0:
+        if self._pricing.follows and not phase.first_level and self._step % _STEPS_BETWEEN_CORRECTIONS == 0:
             steps = self._gradient_steps if model.field.architecture.unrolled else _DECODED_STEPS
             found, decoded_rate = objective.decoded(model, steps=steps)
             self._pricing.follow(fraction, distortion=found, rate=decoded_rate + float(network_rate.detach()))

@@ -7,7 +7,32 @@ from dataclasses import dataclass, replace
 from i2codec.errors import OptionError
 from i2codec.fit.grid_loop import GridPhase
 
-_WHOLE = (GridPhase("fit", share=1.0, rates=(1e-2, 1e-4)),)
+
+def _coarse(name: str, steps: int, *, first_level: int, holds_networks: bool = True) -> GridPhase:
+    """A few cheap steps at a lower resolution.
+
+    Networks that move while all latents are 0 lose what the prior gave them (docs/grid.md), so
+    they wait until the coarse latents have a picture.
+    """
+    return GridPhase(
+        name,
+        share=0.01,
+        steps=steps,
+        rates=(1e-2, 1e-2),
+        temperatures=(0.3, 0.25),
+        deviations=(0.22, 0.2),
+        first_level=first_level,
+        holds_networks=holds_networks,
+    )
+
+
+_PHASES = (
+    _coarse("eighth", 20, first_level=3),
+    _coarse("quarter", 20, first_level=2),
+    _coarse("half", 10, first_level=1),
+    _coarse("half, with networks", 40, first_level=1, holds_networks=False),
+    GridPhase("fit", share=0.96, rates=(1e-2, 1e-4)),
+)
 _CORRECTION = GridPhase("correct", share=0.25, rates=(5e-3, 1e-4), temperatures=(0.2, 0.1), deviations=(0.18, 0.15))
 
 
@@ -39,7 +64,7 @@ class GridPreset:
     point_steps: float
     most_steps: int
     least_steps: int = 50
-    phases: tuple[GridPhase, ...] = _WHOLE
+    phases: tuple[GridPhase, ...] = _PHASES
     correction: GridPhase = _CORRECTION
     gradient_steps: int = 2
     unrolled_steps: int = 3
@@ -58,8 +83,8 @@ GRID_PRESETS = {
     preset.name: preset
     for preset in (
         GridPreset("draft", point_steps=6e7, most_steps=400),
-        GridPreset("fast", point_steps=3.7e8, most_steps=2800),
-        GridPreset("medium", point_steps=3.2e9, most_steps=12000),
+        GridPreset("fast", point_steps=3.7e8, most_steps=2600),
+        GridPreset("medium", point_steps=2.6e9, most_steps=12000),
         GridPreset("slow", point_steps=1.6e10, most_steps=40000),
     )
 }

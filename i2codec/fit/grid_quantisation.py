@@ -22,7 +22,7 @@ from i2codec.prior.priors import Priors
 Arrays = Mapping[str, NDArray[np.float32]]
 Integers = Mapping[str, NDArray[np.int64]]
 
-_FIRST_STEP = 2.0**-6  # at this price in loss a bit, and finer with its root
+_FIRST_STEP = 2.0**-8  # at this price in loss a bit, and finer with its root
 _FIRST_STEP_PRICE = 0.004 / 65536
 _LEAST_STEP, _LARGEST_STEP = 2.0**-14, 1.0
 _LARGEST_NORM = 0.995

@@ -45,9 +45,26 @@ def test_time_runs_out_but_one_step_is_taken(time: _Time) -> None:
     assert clock.remaining_s(1) == 0.0
 
 
+def test_time_ends_early_after_the_most_steps(time: _Time) -> None:
+    clock = TimeClock(8.0, most_steps=10, _start=time.now)
+    time.now += 2.0
+    assert [clock.fraction(step) for step in (0, 1, 5, 10)] == [0.0, 0.25, 0.5, 1.0]
+    time.now += 100.0
+    assert clock.fraction(1) == 1.0
+
+
 def test_effort_deals_out_steps_or_seconds() -> None:
     assert Effort(100).clock(0.25) == StepClock(25, _start=pytest.approx(0, abs=1e9))
     assert Effort(1).clock(0.01).fraction(1) == 1.0
     timed = Effort(100, seconds=20.0).clock(0.25)
     assert isinstance(timed, TimeClock)
     assert timed.duration_s == 5.0
+
+
+def test_a_phase_of_so_many_steps_takes_them_whatever_the_effort() -> None:
+    for effort in (Effort(1), Effort(10**6)):
+        clock = effort.clock(0.01, steps=20)
+        assert [clock.fraction(step) for step in (0, 10, 20)] == [0.0, 0.5, 1.0]
+    timed = Effort(100, seconds=20.0).clock(0.25, steps=7)
+    assert isinstance(timed, TimeClock)
+    assert (timed.duration_s, timed.most_steps) == (5.0, 7)

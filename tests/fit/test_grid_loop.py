@@ -14,7 +14,7 @@ from i2codec.errors import Cancelled, FitError
 from i2codec.field.grid_architecture import GridArchitecture
 from i2codec.fit.checkpoint import Checkpoint
 from i2codec.fit.clock import StepClock
-from i2codec.fit.goals import PriceGoal
+from i2codec.fit.goals import Goal, PriceGoal, PsnrGoal
 from i2codec.fit.grid_loop import GridPhase, GridRun
 from i2codec.fit.grid_model import GridModel, GridObjective
 from i2codec.fit.grid_start import starting_tensors
@@ -26,6 +26,8 @@ _EXTENTS = (24, 36)
 _STEPS = 10
 _RATE, _LAST_RATE = 0.02, 0.002
 _MATRICES = {"A", "E_1", "E_2", "W", "C_1", "C_2", "C_3"}
+
+_GOAL = PriceGoal(0.01)
 
 Run = Callable[..., GridModel]
 
@@ -44,12 +46,14 @@ def run(crop: NDArray[np.uint8]) -> Run:
         scale: float = 1.0,
         steps: int = _STEPS,
         latent_factor: float = 1.0,
+        holds_networks: bool = False,
+        goal: Goal = _GOAL,
     ) -> GridModel:
         _, tensors = starting_tensors(_ARCHITECTURE, lmbda=0.01, seed=0)
         model = GridModel.start(_ARCHITECTURE, tensors, extents=_EXTENTS, contraction=0.8, device="cpu")
         objective = GridObjective.of(scale * target, torch.ones(3) / 3.0, level_count=4, first_level=first_level)
-        phase = GridPhase("main", 1.0, (_RATE, _LAST_RATE), first_level=first_level)
-        pricing = Pricing(PriceGoal(0.01), point_count=objective.point_count, overhead_bytes=0)
+        phase = GridPhase("main", 1.0, (_RATE, _LAST_RATE), first_level=first_level, holds_networks=holds_networks)
+        pricing = Pricing(goal, point_count=objective.point_count, overhead_bytes=0)
         grid_run = GridRun(
             model,
             objective,
@@ -114,6 +118,25 @@ def test_what_no_level_of_the_phase_has_stays(first_level: int, run: Run) -> Non
     for name, first in firsts.items():
         change = parameters[name].detach() - torch.from_numpy(tensors[name]).float()
         assert [bool(part.any()) for part in change] == [number >= first for number in range(len(change))]
+
+
+@pytest.mark.parametrize("first_level", [0, 2])
+def test_networks_that_are_held_stay_and_latents_move(first_level: int, run: Run) -> None:
+    _, tensors = starting_tensors(_ARCHITECTURE, lmbda=0.01, seed=0)
+    model = run(first_level=first_level, holds_networks=True)
+    assert all(latent.any() for latent in model.latents[first_level:])
+    for name, tensor in model.named_networks().items():
+        assert torch.equal(tensor.detach(), torch.from_numpy(tensors[name]).float())
+
+
+@pytest.mark.parametrize(("first_level", "follows"), [(0, True), (1, False)])
+def test_a_target_is_followed_at_the_native_resolution_alone(
+    first_level: int, follows: bool, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fractions = []
+    monkeypatch.setattr(Pricing, "follow", lambda pricing, fraction, **found: fractions.append(fraction))
+    run(first_level=first_level, goal=PsnrGoal(30.0))
+    assert bool(fractions) == follows
 
 
 @pytest.mark.parametrize("latent_factor", [1.0, 2.5])

@@ -60,7 +60,7 @@ def test_loss_and_price_never_rise(price: float, seed: int, monkeypatch: pytest.
         return rates[-1]
 
     monkeypatch.setattr(QuantisedTensors, "bits", property(recorded_bits))
-    chosen = quantise_tensors(tensors, priors, loss=recorded, price=price, bounded=("A",))
+    chosen = quantise_tensors(tensors, priors, loss=recorded, price=price, first_step=2.0**-6, bounded=("A",))
     costs = [one + price * bits for one, bits in zip(losses, rates, strict=True)]
     assert loss(chosen.dequantised(priors)) + price * measured(chosen) == min(costs) < costs[0]
 
@@ -84,7 +84,8 @@ def test_neither_a_coarser_step_nor_a_finer_one_nor_none_pays(price: float) -> N
 def test_steps_grow_with_the_price() -> None:
     tensors, priors = _tensors(), _zeros()
     fine, coarse = (
-        quantise_tensors(tensors, priors, loss=_squares(tensors), price=price).steps for price in (1e-6, 1e-3)
+        quantise_tensors(tensors, priors, loss=_squares(tensors), price=price, first_step=2.0**-6).steps
+        for price in (1e-6, 1e-3)
     )
     assert all(fine[name] < coarse[name] for name in _SHAPES)
 
@@ -211,7 +212,7 @@ def test_the_bound_of_what_is_chosen_is_proved_by_the_writer() -> None:
 
 def test_the_search_starts_finer_where_bits_are_cheap() -> None:
     """Whether λ is less or the photo larger; down to 2⁻¹²."""
-    price = 0.004 / 65536
+    price = 0.004 * 16 / 65536
     assert [first_step_for(price * factor) for factor in (1e9, 4.0, 1.0)] == [2.0**-6] * 3
     assert [first_step_for(price / 4**n) for n in range(1, 7)] == [2.0**-exponent for exponent in range(7, 13)]
     assert [first_step_for(price / 4**n) for n in (7, 20)] == [2.0**-12] * 2

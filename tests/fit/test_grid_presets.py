@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from i2codec.errors import OptionError
+from i2codec.fit.grid_presets import GRID_PRESETS, get_grid_preset
+
+
+@pytest.mark.parametrize("name", GRID_PRESETS)
+def test_phases_go_from_coarse_to_fine_and_leave_the_effort_to_the_last(name: str) -> None:
+    *coarse, whole = get_grid_preset(name).phases
+    levels = [phase.first_level for phase in (*coarse, whole)]
+    assert levels == sorted(levels, reverse=True)
+    assert levels[-1] == 0 < levels[-2]
+    assert coarse[0].holds_networks
+    assert not whole.holds_networks
+    assert whole.steps is None
+    assert all(phase.steps for phase in coarse)
+    assert sum(phase.share for phase in (*coarse, whole)) == pytest.approx(1.0)
+    assert len({phase.name for phase in (*coarse, whole)}) == len(coarse) + 1  # checkpoints know them by it
+
+
+def test_more_effort_takes_more_steps_and_large_photos_take_fewer() -> None:
+    names = ("draft", "fast", "medium", "slow")
+    for point_count in (256, 65536, 768 * 512, 16_000_000):
+        steps = [get_grid_preset(name).steps(point_count) for name in names]
+        assert steps == sorted(steps)
+    preset = get_grid_preset("fast")
+    assert preset.steps(1) == preset.most_steps > preset.steps(768 * 512) > preset.steps(10**9) == preset.least_steps
+    assert preset.with_steps(7).steps(1) == preset.with_steps(7).steps(10**9) == 7
+
+
+def test_an_unknown_preset_is_refused_with_those_there_are() -> None:
+    with pytest.raises(OptionError, match="'quick'; expected one of draft, fast, medium, slow"):
+        get_grid_preset("quick")
