@@ -27,11 +27,10 @@ def _coarse(name: str, steps: int, *, first_level: int, holds_networks: bool = T
 
 
 _PHASES = (
-    _coarse("eighth", 20, first_level=3),
     _coarse("quarter", 20, first_level=2),
-    _coarse("half", 10, first_level=1),
-    _coarse("half, with networks", 40, first_level=1, holds_networks=False),
-    GridPhase("fit", share=0.96, rates=(1e-2, 1e-4)),
+    _coarse("half", 20, first_level=1),
+    _coarse("half, with networks", 12, first_level=1, holds_networks=False),
+    GridPhase("fit", share=0.97, rates=(1e-2, 1e-4)),
 )
 _CORRECTION = GridPhase("correct", share=0.25, rates=(5e-3, 1e-4), temperatures=(0.2, 0.1), deviations=(0.18, 0.15))
 
