@@ -25,7 +25,9 @@ from i2codec.fit.soap import Soap
 from i2codec.fit.soft_rounding import noisy
 from i2codec.signal.metrics import psnr_db
 
-_ADAM_BETAS = (0.9, 0.99)
+# Short memories: a fit of some hundred steps is done before long ones have forgotten its start (docs/grid.md).
+_ADAM_BETAS = (0.8, 0.9)
+_SOAP_BETAS = (0.9, 0.95)
 _STEPS_BETWEEN_CORRECTIONS = 6
 _DECODED_STEPS = 8  # towards a fixed point: enough for a look at what the fit has
 _LARGEST_GRADIENT = 0.1  # in the Euclidean norm; without it fits diverge
@@ -116,7 +118,7 @@ class GridRun:
             matrices = [tensor for name, tensor in networks.items() if name[0].isupper()]
             vectors = [tensor for name, tensor in networks.items() if not name[0].isupper()]
             groups.append({"params": vectors, "factor": 1.0})
-            optimisers.append(Soap([{"params": matrices, "factor": 1.0}], lr=self._phase.rates[0]))
+            optimisers.append(Soap([{"params": matrices, "factor": 1.0}], lr=self._phase.rates[0], betas=_SOAP_BETAS))
         optimisers.append(torch.optim.Adam(groups, lr=self._phase.rates[0], betas=_ADAM_BETAS, fused=True))
         return tuple(optimisers)
 
