@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _TARGET_TOLERANCE = 0.05
 _SOUND_TRACK_SHARE = 0.125  # of a video's size
-_MOST_GRID_POINTS = 2**24  # 650 to 800 bytes each while it is fitted: 12 GB
+_MOST_VIDEO_POINTS = 2**24  # of a grid field, 650 to 800 bytes each while it is fitted: 12 GB
 
 Encodable = Source | Signal | NDArray[np.generic]
 """A path, the bytes of a file, a signal, or an array of a photo."""
@@ -95,8 +95,8 @@ def _encoder(
     from i2codec.fit.grid_encoder import GridEncoder
 
     description = signal.samples.description
-    kind, fits = description.kind, description.point_count <= _MOST_GRID_POINTS
-    if options.chosen_field(is_photo=kind is Kind.PHOTO and fits) == "coordinate":
+    kind = description.kind
+    if options.chosen_field(is_photo=kind is Kind.PHOTO) == "coordinate":
         if options.layer != LAYERS[0]:
             raise OptionError(
                 "a layer is of the grid field; leave --layer out, or use --field grid for a photo or video"
@@ -115,10 +115,10 @@ def _whole(samples: SignalReader | ScatteredSignal) -> Signal:
     """All samples of a signal at once."""
     assert not isinstance(samples, ScatteredSignal)  # those are shapes
     announced = samples.description
-    if announced.point_count > _MOST_GRID_POINTS:
+    if announced.kind is Kind.VIDEO and announced.point_count > _MOST_VIDEO_POINTS:
         raise OptionError(
-            f"a grid field of {announced.point_count} samples; at most {_MOST_GRID_POINTS} are fitted at once: "
-            "use --field coordinate"
+            f"a grid field of a video of {announced.point_count} samples; at most {_MOST_VIDEO_POINTS} are fitted at "
+            "once: use --field coordinate"
         )
     values = samples.read(announced.extents[0])
     return Signal(announced.with_length(len(values)), values, dict(samples.metadata), samples.timestamps())

@@ -14,6 +14,8 @@ from PIL import Image
 
 import i2codec
 from i2codec.errors import Cancelled, OptionError
+from i2codec.fit import grid_encoder
+from i2codec.fit.grid_window_loop import WindowedGridRun
 from i2codec.notices import DamagedSourceWarning
 from i2codec.payload import latents_section
 from i2codec.payload.file import StoredGrid, read_file, write_file
@@ -66,6 +68,21 @@ def _loss(packed: bytes, samples, *, lmbda: float) -> float:
     """MSE + λ · bits per sample of space and time."""
     mse = 10.0 ** (-_psnr(i2codec.decode(packed).samples, samples / 255.0) / 10.0)
     return mse + lmbda * 8 * len(packed) / samples[..., 0].size
+
+
+@pytest.mark.parametrize("layer", ["unrolled", "implicit"])
+def test_a_large_photo_is_fitted_in_windows(crop, layer, monkeypatch):
+    """With as many passes as the whole takes steps, to nearly the same loss."""
+    options = _OPTIONS | {"layer": layer}
+    whole = i2codec.encode(crop, **options)
+    monkeypatch.setattr(grid_encoder, "_MOST_WHOLE_POINTS", 10_000)
+    monkeypatch.setattr(WindowedGridRun, "side", 64)
+    in_windows = i2codec.encode(crop, **options)
+    assert in_windows != whole
+    assert _psnr(i2codec.decode(in_windows).samples, crop / 255.0) > 27.0
+    assert len(in_windows) < 2700
+    assert _loss(in_windows, crop, lmbda=0.002) < 1.1 * _loss(whole, crop, lmbda=0.002)
+    i2codec.verify(in_windows)
 
 
 def _panned(crop: np.ndarray) -> np.ndarray:

@@ -22,12 +22,13 @@ class Effort:
     steps: int
     seconds: float | None = None
 
-    def clock(self, share: float, *, steps: int | None = None) -> Clock:
+    def clock(self, share: float, *, steps: int | None = None, repeats: float = 1.0) -> Clock:
         """A clock for ``share`` of the whole, at least one step.
 
         Where ``steps`` are given it stops after so many, in place of its share of the steps, and
-        within its share of the seconds.
+        within its share of the seconds. Of either number of steps it takes ``repeats`` times as many.
         """
+        most_steps = None if steps is None else max(1, round(steps * repeats))
         if self.seconds is not None:
-            return TimeClock(self.seconds * share, most_steps=steps)
-        return StepClock(max(1, round(self.steps * share)) if steps is None else steps)
+            return TimeClock(self.seconds * share, most_steps=most_steps)
+        return StepClock(max(1, round(self.steps * share * repeats)) if most_steps is None else most_steps)

@@ -21,12 +21,14 @@ from i2codec.fit.checkpoint import Checkpoint, CheckpointPart
 from i2codec.fit.context import feature_count
 from i2codec.fit.effort import Effort
 from i2codec.fit.goals import Goal
+from i2codec.fit.grid_evaluation import GridEvaluation
 from i2codec.fit.grid_loop import GridPhase, GridRun
 from i2codec.fit.grid_model import GridModel, GridObjective
 from i2codec.fit.grid_presets import GridPreset
 from i2codec.fit.grid_quantisation import Arrays, QuantisedTensors, first_step_for, quantise_tensors
 from i2codec.fit.grid_start import starting_tensors
 from i2codec.fit.grid_step_count import measure_grid_step_count
+from i2codec.fit.grid_window_loop import WindowedGridRun
 from i2codec.fit.pricing import Pricing
 from i2codec.fit.progress import Progress, Reporter
 from i2codec.payload.file import StoredGrid, StoredSignal
@@ -35,7 +37,7 @@ from i2codec.payload.latent_tiles import LatentTiles
 from i2codec.payload.latents_section import LatentPyramid
 from i2codec.prior.priors import Priors, prior_for
 from i2codec.signal.colour import channel_weights, to_fitted, transform_for
-from i2codec.signal.description import SignalDescription
+from i2codec.signal.description import Kind, SignalDescription
 from i2codec.signal.metrics import psnr_db
 from i2codec.signal.signal import Signal
 
@@ -49,6 +51,8 @@ _CHECK_TOLERANCE = 0.005
 _MOST_CORRECTIONS = 7
 _USUAL_LMBDA = 0.0007
 """Below it latents move faster: they are finer, and have farther to go (docs/grid.md)."""
+_MOST_WHOLE_POINTS = 2**21
+"""Photos of more samples are fitted in windows: memory is 650 to 800 bytes a sample of what is fitted at once."""
 _OVERHEAD_BYTES = 160
 """Of a file beside its latents and networks, for what is shown while it is fitted."""
 
@@ -160,19 +164,26 @@ class GridEncoder:
         description, architecture = self.signal.description, model.field.architecture
         self.reporter.report(Progress("quantise", 0.0))
         prior = prior_for(prior_number, architecture)
-        quantised = self._quantised(model, objective, prior, lmbda=pricing.lmbda)
-        network = self._network(architecture, quantised, prior_number, model, objective)
         latents = model.rounded()
+        evaluation = GridEvaluation(objective, latents, is_windowed=self._is_windowed)
+        quantised = self._quantised(model, evaluation, prior, lmbda=pricing.lmbda)
+        network = self._network(architecture, quantised, prior_number, latents, evaluation)
         grids = [latent.cpu().numpy().astype(np.int32) for latent in latents]
         tiles = LatentTiles.of(description.axes, architecture.level_count)
         stored = StoredGrid(network, LatentPyramid.of(grids, tiles=tiles, model=network.context_model()))
-        self._check(stored, latents, objective)
+        self._check(stored, latents, evaluation)
         return StoredSignal(description, (), metadata=dict(self.signal.metadata), grid=stored)
 
     @property
     def _steps(self) -> int:
         """K while nothing is measured yet: the explicit twin's own, and enough for a fixed point."""
         return self.settings.preset.unrolled_steps if self.settings.unrolled else _EVALUATION_STEPS
+
+    @property
+    def _is_windowed(self) -> bool:
+        """Whether the signal is too large to be fitted at once."""
+        description = self.signal.description
+        return description.kind is Kind.PHOTO and description.point_count > _MOST_WHOLE_POINTS
 
     @property
     def _bounded(self) -> tuple[str, ...]:
@@ -210,18 +221,20 @@ class GridEncoder:
         """Some phases of the preset."""
         settings, preset = self.settings, self.settings.preset
         effort = Effort(preset.steps(native.point_count), seconds=settings.time_limit_s)
+        window_count = native.point_count / WindowedGridRun.side**2 if self._is_windowed else 1.0
         for phase in phases:
             objective = native
-            if phase.first_level:
+            if phase.first_level and not self._is_windowed:
                 level_count = len(model.latents)
                 objective = GridObjective.of(
                     native.target, native.channel_weights, level_count=level_count, first_level=phase.first_level
                 )
-            run = GridRun(
+            kind = WindowedGridRun if self._is_windowed else GridRun
+            run = kind(
                 model,
                 objective,
                 replace(phase, name=f"{phase.name} {attempt}") if attempt else phase,
-                effort.clock(phase.share, steps=phase.steps),
+                effort.clock(phase.share, steps=phase.steps, repeats=window_count),
                 pricing=pricing,
                 seed=settings.seed,
                 gradient_steps=preset.unrolled_steps if settings.unrolled else preset.gradient_steps,
@@ -231,25 +244,25 @@ class GridEncoder:
             run.run(reporter=self.reporter, checkpoint=self.checkpoint)
 
     def _quantised(
-        self, model: GridModel, objective: GridObjective, prior: Priors, *, lmbda: float
+        self, model: GridModel, evaluation: GridEvaluation, prior: Priors, *, lmbda: float
     ) -> QuantisedTensors:
         """The networks in units of their steps, chosen by the loss on the rounded latents.
 
         The synthesis bears on the distortion alone and the context model on the rate, so each is
         a search of its own.
         """
-        latents, architecture = model.rounded(), model.field.architecture
-        device = self.settings.device
+        architecture, device = model.field.architecture, self.settings.device
+        price = lmbda / self.signal.description.point_count
         arrays = {name: tensor.detach().cpu().numpy() for name, tensor in model.stored_networks().items()}
 
         def distortion(trial: Arrays) -> float:
             network = StoredGridNetwork(architecture, {k: v.astype(np.float32) for k, v in trial.items()}, self._steps)
-            return _finite(self._distortion(network, latents, objective))
+            return _finite(evaluation.sampled_distortion(network))
 
         def cost_of_rate(trial: Arrays) -> float:
             context = {name: torch.from_numpy(array.astype(np.float32)).to(device) for name, array in trial.items()}
-            trial_model = GridModel([], model.field, nn.ParameterDict(context).requires_grad_(False))
-            return _finite(lmbda * float(objective.rate(trial_model, latents)))
+            trial_context = nn.ParameterDict(context).requires_grad_(False)
+            return _finite(lmbda * evaluation.sampled_rate(trial_context, model.field))
 
         parts = []
         for names, loss in (
@@ -260,8 +273,8 @@ class GridEncoder:
                 {name: arrays[name] for name in names},
                 {name: prior[name] for name in names},
                 loss=loss,
-                price=lmbda / objective.point_count,
-                first_step=first_step_for(lmbda / objective.point_count),
+                price=price,
+                first_step=first_step_for(price),
                 bounded=self._bounded,
             )
             parts.append(part)
@@ -275,8 +288,8 @@ class GridEncoder:
         architecture: GridArchitecture,
         quantised: QuantisedTensors,
         prior_number: int,
-        model: GridModel,
-        objective: GridObjective,
+        latents: Sequence[Tensor],
+        evaluation: GridEvaluation,
     ) -> QuantisedGridNetwork:
         """The network as it is stored, with its proved contraction and the step count K."""
         network = QuantisedGridNetwork(
@@ -290,30 +303,24 @@ class GridEncoder:
         )
         if architecture.unrolled:
             return network
-        exact, latents = network.dequantised(), model.rounded()
-        rmse = math.sqrt(self._distortion(exact, latents, objective))
+        exact = network.dequantised()
+        rmse = math.sqrt(evaluation.distortion(exact))
         steps = measure_grid_step_count(
             GridField.from_stored(exact).to(self.settings.device),
             latents,
             extents=self.signal.description.extents,
             tolerance=min(_STEP_COUNT_TOLERANCE, max(rmse / 10.0, 2.0**-18)),
         )
-        limit = self._distortion(replace(exact, steps=DEFAULT_LIMITS.max_steps), latents, objective)
+        limit = evaluation.distortion(replace(exact, steps=DEFAULT_LIMITS.max_steps))
         while steps < DEFAULT_LIMITS.max_steps and (
-            self._distortion(replace(exact, steps=steps), latents, objective) > limit * (1.0 + 0.5 * _CHECK_TOLERANCE)
+            evaluation.distortion(replace(exact, steps=steps)) > limit * (1.0 + 0.5 * _CHECK_TOLERANCE)
         ):
             steps += 1  # many small errors that agree are more than one
         if steps > DEFAULT_LIMITS.max_steps:
             raise FitError(f"the fixed point needs {steps} steps; at most {DEFAULT_LIMITS.max_steps} are allowed")
         return replace(network, steps=steps, contraction=proved_contraction(exact))
 
-    def _distortion(self, network: StoredGridNetwork, latents: Sequence[Tensor], objective: GridObjective) -> float:
-        """Of a stored network on integer latents."""
-        field = GridField.from_stored(network).to(self.settings.device)
-        model = GridModel([], field, nn.ParameterDict())
-        return float(objective.distortion(objective.output(model, latents, steps=network.steps)))
-
-    def _check(self, stored: StoredGrid, latents: Sequence[Tensor], objective: GridObjective) -> None:
+    def _check(self, stored: StoredGrid, latents: Sequence[Tensor], evaluation: GridEvaluation) -> None:
         """Decode what was packed, as the decoder does, and hold it against what it is meant to be.
 
         Raises
@@ -327,10 +334,10 @@ class GridEncoder:
         if not all(np.array_equal(found, grid) for found, grid in zip(decoded, wanted, strict=True)):
             raise FitError("the latents decode to others than were packed; nothing was written: please report this")
         exact = network.dequantised()
-        self.distortion = self._distortion(exact, latents, objective)
+        self.distortion = evaluation.distortion(exact)
         if network.architecture.unrolled:  # its steps are all there is
             return
-        limit = self._distortion(replace(exact, steps=DEFAULT_LIMITS.max_steps), latents, objective)
+        limit = evaluation.distortion(replace(exact, steps=DEFAULT_LIMITS.max_steps))
         if not self.distortion <= limit * (1.0 + _CHECK_TOLERANCE) + 1e-9:
             raise FitError(
                 f"the file decodes to {self.decibels:.2f} dB, the fit had {psnr_db(limit):.2f} dB; "

@@ -26,11 +26,11 @@ from i2codec.fit.soft_rounding import noisy
 from i2codec.signal.metrics import psnr_db
 
 # Short memories: a fit of some hundred steps is done before long ones have forgotten its start (docs/grid.md).
-_ADAM_BETAS = (0.8, 0.9)
+ADAM_BETAS = (0.8, 0.9)
 _SOAP_BETAS = (0.9, 0.95)
 _STEPS_BETWEEN_CORRECTIONS = 6
 _DECODED_STEPS = 8  # towards a fixed point: enough for a look at what the fit has
-_LARGEST_GRADIENT = 0.1  # in the Euclidean norm; without it fits diverge
+LARGEST_GRADIENT = 0.1  # in the Euclidean norm; without it fits diverge
 
 
 @dataclass(frozen=True)
@@ -102,16 +102,21 @@ class GridRun:
         """Prepare the optimiser."""
         self._model, self._objective, self._phase, self._clock = model, objective, phase, clock
         self._pricing, self._gradient_steps, self._overhead_bytes = pricing, gradient_steps, overhead_bytes
+        self._seed = seed
         self._generator = torch.Generator(device=objective.target.device).manual_seed(seed)
-        self._networks = model.networks()
+        self._networks, self._point_count = model.networks(), objective.point_count
         self._latents = model.latents[objective.first_level :]
         self._optimisers = self._make_optimisers(latent_factor)
         self._state: Tensor | None = None
         self._step = 0
         self._last = (math.nan, math.nan)
 
+    def _latent_groups(self, factor: float) -> list[dict[str, Any]]:
+        """Parameter groups of the latents for Adam."""
+        return [{"params": self._latents, "factor": factor}]
+
     def _make_optimisers(self, latent_factor: float) -> tuple[torch.optim.Optimizer, ...]:
-        groups = [{"params": self._latents, "factor": latent_factor}]
+        groups = self._latent_groups(latent_factor)
         optimisers: list[torch.optim.Optimizer] = []
         if not self._phase.holds_networks:
             networks = self._model.named_networks()
@@ -119,7 +124,8 @@ class GridRun:
             vectors = [tensor for name, tensor in networks.items() if not name[0].isupper()]
             groups.append({"params": vectors, "factor": 1.0})
             optimisers.append(Soap([{"params": matrices, "factor": 1.0}], lr=self._phase.rates[0], betas=_SOAP_BETAS))
-        optimisers.append(torch.optim.Adam(groups, lr=self._phase.rates[0], betas=_ADAM_BETAS, fused=True))
+        if groups:
+            optimisers.append(torch.optim.Adam(groups, lr=self._phase.rates[0], betas=ADAM_BETAS, fused=True))
         return tuple(optimisers)
 
     def run(self, *, reporter: Reporter, checkpoint: Checkpoint | CheckpointPart) -> None:
@@ -150,22 +156,29 @@ class GridRun:
         self._last = float(distortion.detach()), float(rate.detach())
         if not math.isfinite(sum(self._last)):
             raise FitError("the loss is not finite: the fit diverged; try another --seed")
-        network_rate = model.network_bits() / objective.point_count
+        network_rate = model.network_bits() / self._point_count
         if self._pricing.follows and not phase.first_level and self._step % _STEPS_BETWEEN_CORRECTIONS == 0:
-            steps = self._gradient_steps if model.field.architecture.unrolled else _DECODED_STEPS
-            found, decoded_rate = objective.decoded(model, steps=steps)
-            self._pricing.follow(fraction, distortion=found, rate=decoded_rate + float(network_rate.detach()))
+            self._follow(fraction, network_rate=float(network_rate.detach()))
         lmbda = self._pricing.lmbda
         model.zero_grad()
         (distortion + lmbda * (rate + network_rate)).backward()  # type: ignore[no-untyped-call]
-        step = _blend(phase.rates, 0.5 - 0.5 * math.cos(math.pi * fraction))
+        step = self._learning_rate(fraction)
         for optimiser in self._optimisers:
             for group in optimiser.param_groups:
-                nn.utils.clip_grad_norm_(group["params"], _LARGEST_GRADIENT)
+                nn.utils.clip_grad_norm_(group["params"], LARGEST_GRADIENT)
                 group["lr"] = group["factor"] * step
             optimiser.step()
         self._state = state.detach()
         self._step += 1
+
+    def _learning_rate(self, fraction: float) -> float:
+        return _blend(self._phase.rates, 0.5 - 0.5 * math.cos(math.pi * fraction))
+
+    def _follow(self, fraction: float, *, network_rate: float) -> None:
+        """Move λ by what the fit would decode to."""
+        steps = self._gradient_steps if self._model.field.architecture.unrolled else _DECODED_STEPS
+        found, rate = self._objective.decoded(self._model, steps=steps)
+        self._pricing.follow(fraction, distortion=found, rate=rate + network_rate)
 
     def _noisy(self, fraction: float) -> Sequence[Tensor]:
         temperature = _blend(self._phase.temperatures, fraction)
@@ -196,7 +209,7 @@ class GridRun:
                 fraction=fraction,
                 step=self._step,
                 psnr_db=psnr_db(distortion),
-                size_bytes=self._overhead_bytes + round(rate * self._objective.point_count / 8),
+                size_bytes=self._overhead_bytes + round(rate * self._point_count / 8),
                 remaining_s=self._clock.remaining_s(self._step),
             )
         )
