@@ -105,18 +105,18 @@ class GridRun:
         self._seed = seed
         self._generator = torch.Generator(device=objective.target.device).manual_seed(seed)
         self._networks, self._point_count = model.networks(), objective.point_count
-        self._latents = model.latents[objective.first_level :]
-        self._optimisers = self._make_optimisers(latent_factor)
+        self._latents, self._latent_factor = model.latents[phase.first_level :], latent_factor
+        self._optimisers = self._make_optimisers()
         self._state: Tensor | None = None
         self._step = 0
         self._last = (math.nan, math.nan)
 
-    def _latent_groups(self, factor: float) -> list[dict[str, Any]]:
+    def _latent_groups(self) -> list[dict[str, Any]]:
         """Parameter groups of the latents for Adam."""
-        return [{"params": self._latents, "factor": factor}]
+        return [{"params": self._latents, "factor": self._latent_factor}]
 
-    def _make_optimisers(self, latent_factor: float) -> tuple[torch.optim.Optimizer, ...]:
-        groups = self._latent_groups(latent_factor)
+    def _make_optimisers(self) -> tuple[torch.optim.Optimizer, ...]:
+        groups = self._latent_groups()
         optimisers: list[torch.optim.Optimizer] = []
         if not self._phase.holds_networks:
             networks = self._model.named_networks()
