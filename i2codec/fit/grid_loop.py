@@ -25,9 +25,6 @@ from i2codec.fit.soap import Soap
 from i2codec.fit.soft_rounding import noisy
 from i2codec.signal.metrics import psnr_db
 
-# Short memories: a fit of some hundred steps is done before long ones have forgotten its start (docs/grid.md).
-ADAM_BETAS = (0.8, 0.9)
-_SOAP_BETAS = (0.9, 0.95)
 _STEPS_BETWEEN_CORRECTIONS = 6
 _DECODED_STEPS = 8  # towards a fixed point: enough for a look at what the fit has
 LARGEST_GRADIENT = 0.1  # in the Euclidean norm; without it fits diverge
@@ -53,6 +50,8 @@ class GridPhase:
         The finest level that is fitted, at its own resolution.
     holds_networks:
         Whether latents alone are trained.
+    adam_betas, soap_betas:
+        How much the averages of Adam and SOAP keep from step to step.
     """
 
     name: str
@@ -63,6 +62,8 @@ class GridPhase:
     deviations: tuple[float, float] = (0.22, 0.15)
     first_level: int = 0
     holds_networks: bool = False
+    adam_betas: tuple[float, float] = (0.9, 0.99)
+    soap_betas: tuple[float, float] = (0.95, 0.95)
 
 
 class GridRun:
@@ -116,16 +117,16 @@ class GridRun:
         return [{"params": self._latents, "factor": self._latent_factor}]
 
     def _make_optimisers(self) -> tuple[torch.optim.Optimizer, ...]:
-        groups = self._latent_groups()
+        groups, phase = self._latent_groups(), self._phase
         optimisers: list[torch.optim.Optimizer] = []
-        if not self._phase.holds_networks:
+        if not phase.holds_networks:
             networks = self._model.named_networks()
             matrices = [tensor for name, tensor in networks.items() if name[0].isupper()]
             vectors = [tensor for name, tensor in networks.items() if not name[0].isupper()]
             groups.append({"params": vectors, "factor": 1.0})
-            optimisers.append(Soap([{"params": matrices, "factor": 1.0}], lr=self._phase.rates[0], betas=_SOAP_BETAS))
+            optimisers.append(Soap([{"params": matrices, "factor": 1.0}], lr=phase.rates[0], betas=phase.soap_betas))
         if groups:
-            optimisers.append(torch.optim.Adam(groups, lr=self._phase.rates[0], betas=ADAM_BETAS, fused=True))
+            optimisers.append(torch.optim.Adam(groups, lr=phase.rates[0], betas=phase.adam_betas, fused=True))
         return tuple(optimisers)
 
     def run(self, *, reporter: Reporter, checkpoint: Checkpoint | CheckpointPart) -> None:

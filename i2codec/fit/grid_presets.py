@@ -35,6 +35,11 @@ _PHASES = (
 _CORRECTION = GridPhase("correct", share=0.25, rates=(5e-3, 1e-4), temperatures=(0.2, 0.1), deviations=(0.18, 0.15))
 
 
+def _hasty(phase: GridPhase) -> GridPhase:
+    """With shorter memories: a fit of some hundred steps gains by them, one of thousands loses (docs/grid.md)."""
+    return replace(phase, adam_betas=(0.8, 0.9), soap_betas=(0.9, 0.95))
+
+
 @dataclass(frozen=True)
 class GridPreset:
     """How to fit a grid field.
@@ -81,7 +86,13 @@ class GridPreset:
 GRID_PRESETS = {
     preset.name: preset
     for preset in (
-        GridPreset("draft", point_steps=6e7, most_steps=400),
+        GridPreset(
+            "draft",
+            point_steps=6e7,
+            most_steps=400,
+            phases=tuple(_hasty(phase) for phase in _PHASES),
+            correction=_hasty(_CORRECTION),
+        ),
         GridPreset("fast", point_steps=3.7e8, most_steps=2600),
         GridPreset("medium", point_steps=2.6e9, most_steps=12000),
         GridPreset("slow", point_steps=1.6e10, most_steps=40000),

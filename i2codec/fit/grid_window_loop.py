@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from i2codec.fit.grid_loop import ADAM_BETAS, LARGEST_GRADIENT, GridRun
+from i2codec.fit.grid_loop import LARGEST_GRADIENT, GridRun
 from i2codec.fit.grid_model import GridModel, GridObjective
 from i2codec.fit.grid_windows import Window, windows_of_pass
 
@@ -65,14 +65,15 @@ class WindowedGridRun(GridRun):
     def _move(self, window: Window, *, rate: float) -> None:
         """A step of Adam for the nodes inside the window."""
         nn.utils.clip_grad_norm_(self._latents, LARGEST_GRADIENT)
-        corrections = [1.0 - beta ** (self._pass + 1) for beta in ADAM_BETAS]
+        betas = self._phase.adam_betas
+        corrections = [1.0 - beta ** (self._pass + 1) for beta in betas]
         for level, part in enumerate(self._latents, self._phase.first_level):
             assert part.grad is not None
             nodes, inside = window.nodes(level), window.inner_nodes(level)
             number, gradient = level - self._phase.first_level, part.grad[inside]
             mean, squares = (average[nodes][inside] for average in self._averages[number])
-            mean.lerp_(gradient, 1.0 - ADAM_BETAS[0])
-            squares.lerp_(gradient.square(), 1.0 - ADAM_BETAS[1])
+            mean.lerp_(gradient, 1.0 - betas[0])
+            squares.lerp_(gradient.square(), 1.0 - betas[1])
             step = mean / corrections[0] / ((squares / corrections[1]).sqrt() + _TINY)
             self._whole_latents[number][nodes][inside].sub_(step, alpha=rate)
 

@@ -20,6 +20,14 @@ def test_phases_go_from_coarse_to_fine_and_leave_the_effort_to_the_last(name: st
     assert len({phase.name for phase in (*coarse, whole)}) == len(coarse) + 1  # checkpoints know them by it
 
 
+def test_short_fits_remember_less() -> None:
+    draft, fast = (get_grid_preset(name) for name in ("draft", "fast"))
+    for hasty, patient in zip((*draft.phases, draft.correction), (*fast.phases, fast.correction), strict=True):
+        assert max(hasty.adam_betas) < max(patient.adam_betas)
+        assert max(hasty.soap_betas) <= max(patient.soap_betas)
+        assert (hasty.name, hasty.steps, hasty.rates) == (patient.name, patient.steps, patient.rates)
+
+
 def test_more_effort_takes_more_steps_and_large_photos_take_fewer() -> None:
     names = ("draft", "fast", "medium", "slow")
     for point_count in (256, 65536, 768 * 512, 16_000_000):
