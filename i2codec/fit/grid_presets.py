@@ -94,7 +94,7 @@ GRID_PRESETS = {
             correction=_hasty(_CORRECTION),
         ),
         GridPreset("fast", point_steps=3.7e8, most_steps=2600),
-        GridPreset("medium", point_steps=2.6e9, most_steps=12000),
+        GridPreset("medium", point_steps=2.4e9, most_steps=12000),
         GridPreset("slow", point_steps=1.6e10, most_steps=40000),
     )
 }
