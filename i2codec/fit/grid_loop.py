@@ -196,8 +196,11 @@ class GridRun:
         if recurrence is None:
             return u
         state, applications = self._state, self._gradient_steps
-        if state is None or field.architecture.unrolled:
+        if field.architecture.unrolled:
             state, applications = u, applications - 1  # the first application, from zero
+        elif state is None:
+            with torch.no_grad():  # as near to the fixed point as it takes, where no step before has one
+                state = field.state(u, steps=_DECODED_STEPS)
         for _ in range(applications):
             state = field.layer(state, u, recurrence)
         return state
