@@ -14,7 +14,7 @@ from PIL import Image
 
 import i2codec
 from i2codec.errors import Cancelled, OptionError
-from i2codec.fit import grid_encoder
+from i2codec.fit import grid_cut_readouts, grid_encoder
 from i2codec.fit.grid_window_loop import WindowedGridRun
 from i2codec.notices import DamagedSourceWarning
 from i2codec.payload import latents_section
@@ -223,6 +223,7 @@ def test_photos_are_grids_by_default(crop):
 def test_a_cut_file_is_a_coarser_picture(monkeypatch, crop):
     monkeypatch.setattr(latents_section, "SECTION_BYTES", 300)  # as if the photo were large
     monkeypatch.setattr(latents_section.pack_latents, "__kwdefaults__", {"section_bytes": 300})
+    monkeypatch.setattr(grid_cut_readouts, "_LEAST_LATENTS_BYTES", 0)
     packed = i2codec.encode(crop, **{**_OPTIONS, "lmbda": 0.0005})
     cut = packed[: len(packed) * 2 // 3]
     with pytest.raises(i2codec.FormatError):
@@ -231,6 +232,14 @@ def test_a_cut_file_is_a_coarser_picture(monkeypatch, crop):
         coarse = i2codec.decode(cut, allow_truncated=True, size=(16, 14)).samples
     small = np.asarray(Image.fromarray(crop).resize((16, 14), Image.Resampling.BOX)) / 255.0
     assert _psnr(coarse, small) > 18.0
+    (stored,) = read_file(packed)
+    plain = write_file([replace(stored, grid=replace(stored.grid, readouts={}))])
+    before = len(packed) - len(plain)  # bytes in front of the latents
+    assert before > 0
+    with pytest.warns(DamagedSourceWarning):
+        pale = i2codec.decode(plain[: len(cut) - before], allow_truncated=True, size=(16, 14)).samples
+    assert _psnr(coarse, small) > _psnr(pale, small)
+    np.testing.assert_array_equal(i2codec.decode(plain).samples, i2codec.decode(packed).samples)
 
 
 def test_info_speaks_of_grids(packed):

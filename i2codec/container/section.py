@@ -66,12 +66,13 @@ class SectionType(IntEnum):
     LATENTS = 4
     METADATA = 5
     TIMESTAMPS = 6
+    READOUTS = 7
     END = 255
 
     @property
     def required(self) -> bool:
         """Whether writers set the required flag: the signal cannot be decoded without this section."""
-        return self not in (SectionType.INDEX, SectionType.METADATA)
+        return self not in (SectionType.INDEX, SectionType.METADATA, SectionType.READOUTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +112,14 @@ _UNUSED_NUMBERS = {
     SectionType.SIGNAL: ("level", "group", "unit"),
     SectionType.TIMESTAMPS: ("level", "group", "unit"),
     SectionType.METADATA: ("level", "group", "unit"),
+    SectionType.READOUTS: ("level", "group", "unit"),
 }
 
 
 def misused_number(section: Section) -> str | None:
     """Name of a number that is not 0 although the section's type has no use for it, or None.
 
-    As addresses are unique, this also allows one SIGNAL, TIMESTAMPS and METADATA section per signal.
+    As addresses are unique, this also allows one SIGNAL, TIMESTAMPS, READOUTS and METADATA section per signal.
     """
     if section.type not in _UNUSED_NUMBERS:
         return None
@@ -129,6 +131,7 @@ _STAGES = {
     SectionType.SIGNAL: 0,
     SectionType.TIMESTAMPS: 0,
     SectionType.NETWORK: 1,
+    SectionType.READOUTS: 1,
     SectionType.LATENTS: 2,
     SectionType.METADATA: 3,
 }

@@ -21,6 +21,7 @@ from i2codec.fit.checkpoint import Checkpoint, CheckpointPart
 from i2codec.fit.context import feature_count
 from i2codec.fit.effort import Effort
 from i2codec.fit.goals import Goal
+from i2codec.fit.grid_cut_readouts import readouts_of_cuts
 from i2codec.fit.grid_evaluation import GridEvaluation
 from i2codec.fit.grid_loop import GridPhase, GridRun
 from i2codec.fit.grid_model import GridModel, GridObjective
@@ -170,7 +171,8 @@ class GridEncoder:
         network = self._network(architecture, quantised, prior_number, latents, evaluation)
         grids = [latent.cpu().numpy().astype(np.int32) for latent in latents]
         tiles = LatentTiles.of(description.axes, architecture.level_count)
-        stored = StoredGrid(network, LatentPyramid.of(grids, tiles=tiles, model=network.context_model()))
+        pyramid = LatentPyramid.of(grids, tiles=tiles, model=network.context_model())
+        stored = StoredGrid(network, pyramid, readouts_of_cuts(evaluation, network.dequantised(), pyramid))
         self._check(stored, latents, evaluation)
         return StoredSignal(description, (), metadata=dict(self.signal.metadata), grid=stored)
 

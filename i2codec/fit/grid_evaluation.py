@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from i2codec.field.grid_module import GridField
 from i2codec.field.grid_stored import StoredGridNetwork
-from i2codec.fit.grid_model import GridModel, GridObjective
+from i2codec.fit.grid_model import GridModel, GridObjective, cell_means
 from i2codec.fit.grid_windows import Window, lattice
 
 _SIDE = 2048
@@ -57,6 +57,19 @@ class GridEvaluation:
         model = GridModel([], field, context)
         rates = [float(objective.rate(model, latents)) for objective, latents, _ in self._parts(self._sampled)]
         return sum(rates) / len(rates)
+
+    @torch.no_grad()
+    def coarse_states(self, network: StoredGridNetwork, *, first_level: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """States ``[S, *grid]`` where levels finer than ``first_level`` are 0, and targets ``[C, *grid]``.
+
+        Window by window, both as means over cells of that level.
+        """
+        field = GridField.from_stored(network).to(self._objective.target.device)
+        for objective, latents, window in self._parts(self._windows):
+            coarse = [latent * (level >= first_level) for level, latent in enumerate(latents)]
+            state = field.state(field.inject(objective.reader(coarse)), steps=network.steps)
+            inside = (slice(None), *window.inner_samples)
+            yield cell_means(state[inside], first_level), cell_means(objective.target[inside], first_level)
 
     @torch.no_grad()
     def _distortion(self, network: StoredGridNetwork, windows: Sequence[Window]) -> float:

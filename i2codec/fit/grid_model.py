@@ -143,7 +143,7 @@ class GridObjective:
         positions = [(np.arange(count) + 0.5) * 2.0**first_level for count in level_extents(extents, first_level)]
         reader = _reader(extents, positions, levels=range(first_level, level_count), device=target.device)
         point_count = int(np.prod(extents))
-        return cls(_averaged(target, first_level), channel_weights, reader, point_count, first_level)
+        return cls(cell_means(target, first_level), channel_weights, reader, point_count, first_level)
 
     def distortion(self, output: Tensor) -> Tensor:
         """Weighted mean squared error of ``output`` ``[C, *grid]``, a scalar."""
@@ -175,8 +175,8 @@ def _reader(
     return LatentReader(extents, positions, levels=levels).to(device)
 
 
-def _averaged(target: Tensor, level: int) -> Tensor:
-    """Means over cells of 2ˡ samples a side; cells at the end are means of what is left."""
-    pool = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)[target.dim() - 2]
-    sides = [min(2**level, extent) for extent in target.shape[1:]]
-    return pool(target[None], sides, ceil_mode=True)[0]
+def cell_means(values: Tensor, level: int) -> Tensor:
+    """Means of ``[C, *grid]`` over cells of 2ˡ samples a side; cells at the end are means of what is left."""
+    pool = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)[values.dim() - 2]
+    sides = [min(2**level, extent) for extent in values.shape[1:]]
+    return pool(values[None], sides, ceil_mode=True)[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import overload
 
 from i2codec.container.limits import DEFAULT_LIMITS, Limits
@@ -12,12 +12,14 @@ from i2codec.container.section import Section, SectionType
 from i2codec.container.writer import write_container
 from i2codec.errors import FormatError, LimitError, OptionError, TruncatedError, VersionError
 from i2codec.field.architecture import Architecture
+from i2codec.field.grid_stored import StoredGridNetwork
 from i2codec.payload.grid_section import QuantisedGridNetwork, pack_grid_network, unpack_grid_network
 from i2codec.payload.latent_tiles import LatentTiles
 from i2codec.payload.latents_section import LatentPyramid
 from i2codec.payload.metadata_section import pack_metadata, unpack_metadata
 from i2codec.payload.network_header import is_grid_field
 from i2codec.payload.network_section import QuantisedNetwork, pack_network, read_architecture, unpack_network
+from i2codec.payload.readouts_section import Readouts, pack_readouts, unpack_readouts
 from i2codec.payload.signal_section import SignalHeader, pack_signal, unpack_signal
 from i2codec.payload.timestamps_section import pack_timestamps, unpack_timestamps
 from i2codec.signal.description import Kind, SignalDescription
@@ -77,10 +79,26 @@ class StoredGrid:
         Synthesis and context model.
     latents:
         The pyramid that they belong to.
+    readouts:
+        What takes the place of the network's readout where only so many levels of the latents are whole.
     """
 
     network: QuantisedGridNetwork
     latents: LatentPyramid
+    readouts: Readouts = field(default_factory=dict)
+
+    def synthesis(self) -> StoredGridNetwork:
+        """The synthesis that the decoder runs on the levels that are whole."""
+        network = self.network.dequantised()
+        readout = self.readouts.get(self.latents.whole_levels)
+        if readout is None:
+            return network
+        return replace(network, tensors={**network.tensors, "W": readout.weights, "b": readout.biases})
+
+    def payloads(self) -> tuple[bytes, ...]:
+        """Payloads of the NETWORK, READOUTS and LATENTS sections, in the order of the file."""
+        readouts = [pack_readouts(self.readouts)] if self.readouts else []
+        return pack_grid_network(self.network), *readouts, *self.latents.payloads.values()
 
 
 @dataclass(frozen=True)
@@ -128,9 +146,9 @@ class StoredSignal:
             raise OptionError(f"latents in {tiles} do not fit the signal's extents {self.description.extents}")
 
     def payloads(self) -> tuple[bytes, ...]:
-        """Payloads of the NETWORK and LATENTS sections, in the order of the file."""
+        """Payloads of the NETWORK, READOUTS and LATENTS sections, in the order of the file."""
         if self.grid is not None:
-            return pack_grid_network(self.grid.network), *self.grid.latents.payloads.values()
+            return self.grid.payloads()
         packed = self.networks if isinstance(self.networks, PackedNetworks) else PackedNetworks.of(self.networks)
         return packed.payloads
 
@@ -229,9 +247,12 @@ def _parse_signal(sections: Sequence[Section], container: Container, *, limits: 
     networks: Sequence[QuantisedNetwork] = ()
     grid = None
     if is_grid_field(packed[0][1]):
-        grid = _parse_grid(header, packed[0][1], latents, container, limits=limits)
+        readouts = payloads.get(SectionType.READOUTS)
+        grid = _parse_grid(header, packed[0][1], latents, container, readouts=readouts, limits=limits)
     elif latents:
         raise _unknown(latents[0])
+    elif SectionType.READOUTS in payloads:
+        raise FormatError("the file has readouts of a grid field beside a coordinate field")
     else:
         networks = PackedNetworks(
             [payload for _, payload in packed],
@@ -252,7 +273,13 @@ def _parse_signal(sections: Sequence[Section], container: Container, *, limits: 
 
 
 def _parse_grid(
-    header: SignalHeader, payload: bytes, latents: Sequence[Section], container: Container, *, limits: Limits
+    header: SignalHeader,
+    payload: bytes,
+    latents: Sequence[Section],
+    container: Container,
+    *,
+    readouts: bytes | None,
+    limits: Limits,
 ) -> StoredGrid:
     description = header.description
     if header.segments.count > 1:
@@ -268,7 +295,7 @@ def _parse_grid(
         model=network.context_model(),
         is_whole=container.is_whole,
     )
-    return StoredGrid(network, pyramid)
+    return StoredGrid(network, pyramid, {} if readouts is None else unpack_readouts(readouts, network.architecture))
 
 
 def _parse_timestamps(header: SignalHeader, payload: bytes | None, *, limits: Limits) -> TimeStamps | None:
@@ -291,6 +318,8 @@ def _sections(signal: StoredSignal, *, number: int, limits: Limits) -> Iterable[
         if not signal.grid.latents.is_whole:
             raise OptionError("the latents of a cut file cannot be written; get a complete copy")
         yield _section(SectionType.NETWORK, pack_grid_network(signal.grid.network), signal=number)
+        if signal.grid.readouts:
+            yield _section(SectionType.READOUTS, pack_readouts(signal.grid.readouts), signal=number)
         for (level, unit), payload in signal.grid.latents.payloads.items():
             yield _section(SectionType.LATENTS, payload, signal=number, level=level, unit=unit)
     else:

@@ -8,6 +8,7 @@ directions. Levels are numbered from the finest, 0, but in an :data:`Address`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,7 +123,8 @@ class LatentPyramid:
     ) -> None:
         """Hold the payloads of LATENTS sections by level and unit.
 
-        ``is_whole`` is False for what is left of a cut file: what is missing reads as 0.
+        ``is_whole`` is False for what is left of a cut file: levels of which a tile is missing read as 0,
+        and all that are finer.
 
         Raises
         ------
@@ -154,7 +156,7 @@ class LatentPyramid:
         """Whether all levels are there."""
         return self.whole_levels == self.tiles.level_count
 
-    @property
+    @cached_property
     def whole_levels(self) -> int:
         """How many levels, from the coarsest on, are there with all their tiles."""
         count = 0
@@ -191,11 +193,11 @@ class LatentPyramid:
 
     def _gather(self, level: int, box: Box, units: Iterable[int]) -> Grid:
         """The nodes of a box, those outside of the tiles 0."""
-        at_hand = [unit for unit in units if self._is_at_hand(level, unit)]
-        if at_hand and self.tiles.count(level) == 1:
+        is_whole = self.tiles.level_count - level <= self.whole_levels
+        if is_whole and self.tiles.count(level) == 1:
             return self._tile(level, 0)[box]
         grid = np.zeros([part.stop - part.start for part in box], dtype=np.int32)
-        for unit in at_hand:
+        for unit in units if is_whole else ():
             tile = self.tiles.box(level, unit)
             common = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(box, tile, strict=True)]
             target, source = (
@@ -206,15 +208,6 @@ class LatentPyramid:
             )
             grid[target] = self._tile(level, unit)[source]
         return grid
-
-    def _is_at_hand(self, level: int, unit: int) -> bool:
-        """Whether a tile is there and those that its contexts lie in."""
-        if (level, unit) not in self._sections:
-            return False
-        if level + 1 == self.tiles.level_count:
-            return True
-        above, _ = self.tiles.above(level, self.tiles.box(level, unit), steps=1)
-        return self._is_at_hand(level + 1, above)
 
     def _tile(self, level: int, unit: int) -> Grid:
         if (level, unit) not in self._tiles:

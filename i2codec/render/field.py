@@ -154,7 +154,7 @@ class Field:
 
         extents = self.description.extents
         positions = 0.5 * (points / np.array(self.half_extents) + 1.0) * np.array(extents)
-        return GridRenderer(grid.network.dequantised(), grid.latents, extents=extents).at(positions)
+        return GridRenderer(grid.synthesis(), grid.latents, extents=extents).at(positions)
 
     def _refuse_grid(self) -> None:
         if self._stored.grid is not None:

@@ -217,7 +217,7 @@ class Rendering:
         grid = self._stored.grid
         assert grid is not None
         extents = self._stored.description.extents
-        return GridRenderer(grid.network.dequantised(), grid.latents, extents=extents, device=self._device)
+        return GridRenderer(grid.synthesis(), grid.latents, extents=extents, device=self._device)
 
     def _unit_samples(self, unit: int, grid: AxisGrid | None = None) -> tuple[int, int]:
         """First sample of a unit on a grid along the first axis, and the one after its last."""

@@ -25,6 +25,7 @@ from i2codec.payload.latent_tiles import TILE_NODES
 from i2codec.payload.latents_section import LATENTS_HEADER, SECTION_BYTES
 from i2codec.payload.metadata_section import METADATA_BLOCK
 from i2codec.payload.network_header import NETWORK_HEADER, Basis, Boundary, Injection, Layer
+from i2codec.payload.readouts_section import READOUT_HEADER
 from i2codec.payload.signal_section import AFFINE, AXIS, CHANNEL, SEGMENTS, SIGNAL_HEADER, VALUE_RANGE, Spacing
 from i2codec.payload.tensors import TENSOR
 from i2codec.payload.timestamps_section import TIME_BASE
@@ -45,6 +46,7 @@ _PAYLOADS = (
     GRID_HEADER,
     TENSOR,
     LATENTS_HEADER,
+    READOUT_HEADER,
     METADATA_BLOCK,
     TIME_BASE,
 )

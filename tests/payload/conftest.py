@@ -14,11 +14,13 @@ from i2codec.latents.template import Template
 from i2codec.payload.grid_section import QuantisedGridNetwork, proved_contraction
 from i2codec.payload.latent_tiles import LatentTiles
 from i2codec.payload.network_section import QuantisedNetwork
+from i2codec.payload.readouts_section import Readout
 from i2codec.signal.colour import ColourTransform
 
 MakeQuantised = Callable[..., QuantisedNetwork]
 MakeGrid = Callable[..., QuantisedGridNetwork]
 MakeLevels = Callable[..., list[NDArray[np.int32]]]
+MakeReadouts = Callable[..., dict[int, Readout]]
 
 
 @pytest.fixture(scope="session")
@@ -114,5 +116,17 @@ def make_levels() -> MakeLevels:
             for level in range(tiles.level_count)
         ]
         return [level * (number not in zeros) for number, level in enumerate(levels)]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_readouts() -> MakeReadouts:
+    """Random readouts for so many whole levels."""
+
+    def make(*whole_levels: int, width: int = 3, channel_count: int = 3, seed: int = 0) -> dict[int, Readout]:
+        generator = np.random.default_rng(seed)
+        shapes = (channel_count, width), (channel_count,)
+        return {count: Readout.rounded(*map(generator.standard_normal, shapes)) for count in whole_levels}
 
     return make

@@ -15,6 +15,7 @@ from i2codec.latents.template import Template
 from i2codec.payload.file import StoredGrid, StoredSignal, read_file, write_file
 from i2codec.payload.latent_tiles import LatentTiles
 from i2codec.payload.latents_section import LatentPyramid, pack_latents
+from i2codec.payload.readouts_section import pack_readouts
 from i2codec.signal.colour import ColourTransform
 from i2codec.signal.description import Axis, AxisName, ChannelRole, Kind, SampleFormat, SignalDescription
 from i2codec.signal.signal import MetadataKey
@@ -43,7 +44,17 @@ def video(frames, height, width):
 def a_grid(make_grid, make_levels):
     """A signal stored as a grid field, and its levels."""
 
-    def make(description, *, level_count=4, section_bytes=4096, zeros=(), zero_tensors=(), metadata=None, **options):
+    def make(
+        description,
+        *,
+        level_count=4,
+        section_bytes=4096,
+        zeros=(),
+        zero_tensors=(),
+        metadata=None,
+        readouts=None,
+        **options,
+    ):
         template = Template.VOLUME if len(description.axes) == 3 else Template.PLANE
         network = make_grid(
             axis_count=len(description.axes),
@@ -57,7 +68,9 @@ def a_grid(make_grid, make_levels):
         levels = make_levels(tiles, zeros=zeros)
         payloads = pack_latents(levels, tiles=tiles, model=model, section_bytes=section_bytes)
         pyramid = LatentPyramid(payloads, tiles=tiles, model=model)
-        stored = StoredSignal(description, (), metadata=metadata or {}, grid=StoredGrid(network, pyramid))
+        stored = StoredSignal(
+            description, (), metadata=metadata or {}, grid=StoredGrid(network, pyramid, readouts or {})
+        )
         return stored, levels
 
     return make
@@ -100,6 +113,41 @@ def test_the_order_of_the_sections(a_grid):
     assert kinds == [T.SIGNAL, T.NETWORK, *[T.LATENTS] * 5, T.METADATA]
     assert [(section.level, section.unit) for section in sections[2:7]] == [(0, 0), (1, 0), (2, 0), (3, 0), (3, 1)]
     assert all(section.required for section in sections[:7])
+
+
+def test_readouts_come_before_the_latents_and_may_be_skipped(a_grid, make_readouts):
+    readouts = make_readouts(1, 3)
+    stored, levels = a_grid(photo(40, 24), section_bytes=0, readouts=readouts)
+    data = write_file([stored])
+    sections = read_container(data).sections
+    assert [section.type for section in sections] == [T.SIGNAL, T.NETWORK, T.READOUTS, *[T.LATENTS] * 4]
+    assert not sections[2].required
+    (found,) = read_file(data)
+    assert_read(found, stored, levels)
+    assert found.grid.readouts.keys() == readouts.keys()
+    assert write_file([found]) == data
+    assert stored.payloads() == tuple(section.payload for section in sections[1:])
+
+
+def test_a_cut_file_is_read_out_by_what_was_stored_for_it(a_grid, make_readouts):
+    readouts = make_readouts(1, 3)
+    stored, _ = a_grid(photo(40, 24), section_bytes=0, readouts=readouts)
+    data, own = write_file([stored]), stored.grid.network.dequantised().tensors
+    ends = [data.rindex(payload) + len(payload) for payload in stored.grid.latents.payloads.values()]
+    for whole, end in enumerate(ends, start=1):
+        (found,) = read_file(data[:end], allow_truncated=True)
+        assert found.grid.latents.whole_levels == whole
+        tensors = found.grid.synthesis().tensors
+        np.testing.assert_array_equal(tensors["W"], readouts[whole].weights if whole in readouts else own["W"])
+        np.testing.assert_array_equal(tensors["b"], readouts[whole].biases if whole in readouts else own["b"])
+        np.testing.assert_array_equal(tensors["E_1"], own["E_1"])
+
+
+def test_readouts_beside_a_coordinate_field_are_refused(make_quantised, make_readouts):
+    sections = read_container(write_file([StoredSignal(photo(9, 12), (make_quantised(),))])).sections
+    readouts = Section(T.READOUTS, False, pack_readouts(make_readouts(1)))
+    with pytest.raises(FormatError, match="readouts of a grid field beside a coordinate field"):
+        read_file(write_container(Kind.PHOTO, [*sections, readouts], minor=2))
 
 
 def test_the_oldest_version_that_has_all_ids(make_quantised, a_grid):

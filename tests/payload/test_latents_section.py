@@ -220,14 +220,11 @@ def test_a_cut_file_has_its_coarser_levels(model_of, make_levels, tiles):
                 assert place < pyramid.whole_levels
             else:
                 assert place >= pyramid.whole_levels
-            expected = np.zeros_like(whole)
-            for unit in units:
-                expected[tiles.box(level, unit)] = whole[tiles.box(level, unit)]
-            np.testing.assert_array_equal(found, expected)
+            np.testing.assert_array_equal(found, whole * (place < pyramid.whole_levels))
     assert LatentPyramid(payloads, tiles=tiles, model=model, is_whole=False).is_whole
 
 
-def test_a_tile_whose_coarser_one_is_missing_is_zero(model_of, make_levels):
+def test_what_is_finer_than_a_missing_tile_is_zero(model_of, make_levels):
     """As from a cut file in another order than ours."""
     model, levels = model_of(CUT), make_levels(CUT)
     payloads = pack_latents(levels, tiles=CUT, model=model)
@@ -236,10 +233,8 @@ def test_a_tile_whose_coarser_one_is_missing_is_zero(model_of, make_levels):
     found = pyramid.levels()
     assert pyramid.whole_levels == 4
     assert_levels(found[2:], levels[2:])
-    assert not found[1][:16, 16:].any()
-    assert not found[0][:32, 32:].any()
-    np.testing.assert_array_equal(found[0][:, :32], levels[0][:, :32])
-    np.testing.assert_array_equal(found[0][32:], levels[0][32:])
+    assert not found[1].any()
+    assert not found[0].any()
 
 
 def test_a_gap_between_sections_is_seen(model_of, make_levels):
