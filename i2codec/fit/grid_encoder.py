@@ -37,7 +37,7 @@ from i2codec.payload.grid_section import QuantisedGridNetwork, proved_contractio
 from i2codec.payload.latent_tiles import LatentTiles
 from i2codec.payload.latents_section import LatentPyramid
 from i2codec.prior.priors import Priors, prior_for
-from i2codec.signal.colour import channel_weights, to_fitted, transform_for
+from i2codec.signal.colour import channel_weights, to_fitted, transform_for, with_opacity_margin
 from i2codec.signal.description import Kind, SignalDescription
 from i2codec.signal.metrics import psnr_db
 from i2codec.signal.signal import Signal
@@ -207,7 +207,8 @@ class GridEncoder:
     def _target(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Fitted channels ``[C, *grid]``, and the weights of their errors."""
         description = self.signal.description
-        fitted = np.moveaxis(to_fitted(self.signal.samples, transform_for(description)), -1, 0)
+        transform = transform_for(description)
+        fitted = np.moveaxis(with_opacity_margin(to_fitted(self.signal.samples, transform), transform), -1, 0)
         target = torch.from_numpy(np.ascontiguousarray(fitted)).to(self.settings.device)
         return target, torch.from_numpy(channel_weights(description.channels)).to(self.settings.device)
 

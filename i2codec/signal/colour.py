@@ -16,6 +16,7 @@ from i2codec.signal.description import ChannelRole, SignalDescription
 
 # Below half a step of 8-bit opacity a pixel is invisible and its colour undefined.
 _LEAST_VISIBLE_ALPHA = 0.5 / 255.0
+_OPACITY_MARGIN = np.float32(0.08)
 
 
 class ColourTransform(IntEnum):
@@ -46,6 +47,18 @@ def from_fitted(fitted: NDArray[np.float32], transform: ColourTransform) -> NDAr
     visible = alpha >= _LEAST_VISIBLE_ALPHA
     colour = np.where(visible, fitted[..., :-1] / np.where(visible, alpha, 1.0), 0.0)
     return np.concatenate([np.clip(colour, 0.0, 1.0), alpha], axis=-1).astype(np.float32)
+
+
+def with_opacity_margin(fitted: NDArray[np.float32], transform: ColourTransform) -> NDArray[np.float32]:
+    """``fitted`` ``[..., C]`` with an alpha beyond 0 and 1 where a partly transparent photo has 0 or 1.
+
+    What is fitted to it lies beyond them too, but for some samples at edges, and decodes to exactly
+    transparent and exactly opaque, since alpha is clipped.
+    """
+    if transform is not ColourTransform.PREMULTIPLIED or np.ptp(fitted[..., -1]) == 0.0:
+        return fitted
+    alpha = fitted[..., -1:]
+    return np.concatenate([fitted[..., :-1], alpha + _OPACITY_MARGIN * (np.float32(alpha == 1.0) - (alpha == 0.0))], -1)
 
 
 def channel_weights(channels: Sequence[ChannelRole]) -> NDArray[np.float32]:

@@ -3,7 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from i2codec.signal.colour import ColourTransform, channel_weights, from_fitted, to_fitted, transform_for
+from i2codec.signal.colour import (
+    ColourTransform,
+    channel_weights,
+    from_fitted,
+    to_fitted,
+    transform_for,
+    with_opacity_margin,
+)
 from i2codec.signal.description import Axis, AxisName, ChannelRole, Kind, SampleFormat, SignalDescription
 
 R, G, B, ALPHA, GREY = (ChannelRole[name] for name in ("RED", "GREEN", "BLUE", "ALPHA", "GREY"))
@@ -49,6 +56,25 @@ def test_visible_colour_comes_back(colour, alpha):
     back = from_fitted(to_fitted(samples, ColourTransform.PREMULTIPLIED), ColourTransform.PREMULTIPLIED)
     assert back.dtype == np.float32
     np.testing.assert_allclose(back, samples, atol=1e-6)
+
+
+def test_a_margin_lies_beyond_what_is_clipped_and_nowhere_else():
+    fitted = np.array([[0.3, 0.0], [0.4, 1.0], [0.5, 0.25], [0.6, 0.996]], dtype=np.float32)
+    found = with_opacity_margin(fitted, ColourTransform.PREMULTIPLIED)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found[:, 0], fitted[:, 0])
+    np.testing.assert_array_equal(found[2:, 1], fitted[2:, 1])
+    assert found[0, 1] < -0.05
+    assert found[1, 1] > 1.05
+    np.testing.assert_array_equal(from_fitted(found, ColourTransform.PREMULTIPLIED)[:2, 1], [0.0, 1.0])
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+def test_one_opacity_for_all_needs_no_margin(alpha):
+    fitted = np.array([[0.3, alpha], [0.4, alpha]], dtype=np.float32)
+    np.testing.assert_array_equal(with_opacity_margin(fitted, ColourTransform.PREMULTIPLIED), fitted)
+    colours = np.array([[0.0, 1.0], [1.0, 0.0]], dtype=np.float32)
+    np.testing.assert_array_equal(with_opacity_margin(colours, ColourTransform.NONE), colours)
 
 
 def test_invisible_colour_is_black():
