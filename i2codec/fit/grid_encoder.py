@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from i2codec.container.limits import DEFAULT_LIMITS
@@ -21,6 +22,7 @@ from i2codec.fit.checkpoint import Checkpoint, CheckpointPart
 from i2codec.fit.context import feature_count
 from i2codec.fit.effort import Effort
 from i2codec.fit.goals import Goal
+from i2codec.fit.grid_closing import ClosingStage
 from i2codec.fit.grid_cut_readouts import readouts_of_cuts
 from i2codec.fit.grid_evaluation import GridEvaluation
 from i2codec.fit.grid_loop import GridPhase, GridRun
@@ -169,7 +171,9 @@ class GridEncoder:
         evaluation = GridEvaluation(objective, latents, is_windowed=self._is_windowed)
         quantised = self._quantised(model, evaluation, prior, lmbda=pricing.lmbda)
         network = self._network(architecture, quantised, prior_number, latents, evaluation)
-        grids = [latent.cpu().numpy().astype(np.int32) for latent in latents]
+        grids = self._closed(objective, network, latents, lmbda=pricing.lmbda)
+        latents = [torch.from_numpy(grid).to(latent) for grid, latent in zip(grids, latents, strict=True)]
+        evaluation = GridEvaluation(objective, latents, is_windowed=self._is_windowed)
         tiles = LatentTiles.of(description.axes, architecture.level_count)
         pyramid = LatentPyramid.of(grids, tiles=tiles, model=network.context_model())
         stored = StoredGrid(network, pyramid, readouts_of_cuts(evaluation, network.dequantised(), pyramid))
@@ -322,6 +326,24 @@ class GridEncoder:
         if steps > DEFAULT_LIMITS.max_steps:
             raise FitError(f"the fixed point needs {steps} steps; at most {DEFAULT_LIMITS.max_steps} are allowed")
         return replace(network, steps=steps, contraction=proved_contraction(exact))
+
+    def _closed(
+        self, objective: GridObjective, network: QuantisedGridNetwork, latents: Sequence[Tensor], *, lmbda: float
+    ) -> list[NDArray[np.int32]]:
+        """The latents as integers, after the closing stage where the signal is small enough to be looked at whole."""
+        grids = [latent.cpu().numpy().astype(np.int32) for latent in latents]
+        if self._is_windowed:
+            return grids
+        model = GridModel.finished(network.dequantised(), network.context_tensors(), device=self.settings.device)
+        stage = ClosingStage(
+            objective,
+            model,
+            network.context_model(),
+            steps=network.steps,
+            lmbda=lmbda,
+            reporter=self.reporter,
+        )
+        return stage.run(grids, rounds=self.settings.preset.closing_rounds)
 
     def _check(self, stored: StoredGrid, latents: Sequence[Tensor], evaluation: GridEvaluation) -> None:
         """Decode what was packed, as the decoder does, and hold it against what it is meant to be.

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from i2codec.field.grid_architecture import GridArchitecture
 from i2codec.field.grid_module import GridField, LatentReader
+from i2codec.field.grid_stored import StoredGridNetwork
 from i2codec.field.interpolation import level_extents
 from i2codec.fit.context import latent_bits
 from i2codec.fit.context_fast import fast_latent_bits
@@ -69,8 +70,7 @@ class GridModel:
             torch.zeros(level_extents(extents, level), device=device, requires_grad=True)
             for level in range(architecture.level_count)
         ]
-        kind = FastGridField if device == "cpu" else GridField
-        field = kind(architecture, synthesis, contraction=contraction)
+        field = _kind(device)(architecture, synthesis, contraction=contraction)
         model = cls(latents, field, nn.ParameterDict(context))
         counted_from = tensors if priors is None else priors
         model.priors = [
@@ -78,6 +78,15 @@ class GridModel:
             for name in model.named_networks()
         ]
         return model
+
+    @classmethod
+    def finished(
+        cls, network: StoredGridNetwork, context: Mapping[str, NDArray[np.float64]], *, device: str
+    ) -> GridModel:
+        """Networks as a file has them, that are not trained any more, and no latents."""
+        tensors = {name: torch.tensor(tensor, dtype=torch.float32, device=device) for name, tensor in context.items()}
+        field = _kind(device).from_stored(network).to(device)
+        return cls([], field, nn.ParameterDict(tensors).requires_grad_(False))
 
     def networks(self) -> list[nn.Parameter]:
         """Parameters of the synthesis and of the context model."""
@@ -165,6 +174,10 @@ class GridObjective:
         """Φ ``[C, *grid]`` of latents from ``first_level`` on, solved from zero in ``steps``."""
         field = model.field
         return field.read_out(field.state(field.inject(self.reader(latents)), steps=steps))
+
+
+def _kind(device: str) -> type[GridField]:
+    return FastGridField if device == "cpu" else GridField
 
 
 def _reader(

@@ -56,6 +56,8 @@ class GridPreset:
         In order.
     correction:
         Where a size or PSNR was missed: at another λ.
+    closing_rounds:
+        Of the closing stage at most.
     gradient_steps:
         Applications of F that carry the gradient, where its fixed point is solved.
     unrolled_steps:
@@ -70,6 +72,7 @@ class GridPreset:
     least_steps: int = 50
     phases: tuple[GridPhase, ...] = _PHASES
     correction: GridPhase = _CORRECTION
+    closing_rounds: int = 20
     gradient_steps: int = 2
     unrolled_steps: int = 3
     contraction: float = 0.75
@@ -92,8 +95,9 @@ GRID_PRESETS = {
             most_steps=400,
             phases=tuple(_hasty(phase) for phase in _PHASES),
             correction=_hasty(_CORRECTION),
+            closing_rounds=5,
         ),
-        GridPreset("fast", point_steps=3.7e8, most_steps=2600),
+        GridPreset("fast", point_steps=3.7e8, most_steps=2600, closing_rounds=10),
         GridPreset("medium", point_steps=2.4e9, most_steps=12000),
         GridPreset("slow", point_steps=1.6e10, most_steps=40000),
     )

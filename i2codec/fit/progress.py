@@ -19,7 +19,7 @@ class Progress:
     Parameters
     ----------
     stage:
-        What it is doing: ``fit`` (a search for the width has several), ``quantise``, ``tune``, ``pack``.
+        What it is doing: ``fit`` (a search for the width has several), ``quantise``, ``close``, ``tune``, ``pack``.
     fraction:
         Part of the stage that is done, 0..1.
     step:

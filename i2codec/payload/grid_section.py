@@ -110,9 +110,13 @@ class QuantisedGridNetwork:
             self.architecture, {name: tensor.astype(np.float32) for name, tensor in tensors.items()}, self.steps
         )
 
+    def context_tensors(self) -> dict[str, NDArray[np.float64]]:
+        """Parameters of the context model by name, before they are rounded to its fixed point."""
+        return self._parameters(self.architecture.context_shapes)
+
     def context_model(self) -> ContextModel:
         """The context model that the decoder runs, rounded to its fixed point."""
-        tensors = self._parameters(self.architecture.context_shapes)
+        tensors = self.context_tensors()
         return ContextModel.from_float(
             self.template, **{argument: tensors[name] for name, argument in _CONTEXT_ARGUMENTS.items()}
         )
