@@ -20,6 +20,8 @@ up to 4 bits per pixel, and a chart. Published figures of Cool-chic join where w
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,9 +29,9 @@ import click
 import torch
 from common import HERE, report
 from image_chart import draw, mean_curves
-from image_curves import published_averages, published_rows
+from image_curves import cost, published_averages, published_rows
 from image_ours import DEFAULT, VARIANTS, variants
-from image_peers import PEERS, Codec
+from image_peers import PEERS, Codec, Peer
 from image_rows import Row, RowFile, key_of, measure, unmeasured
 from image_suites import SUITES, Picture, pictures_of
 from image_summary import as_json, bd_table, by_place, cost_table, summarise
@@ -51,6 +53,21 @@ def measure_missing(
                     shown = ("size_bytes", "rate_bpp", "psnr_db", "encode_s", "decode_s")
                     values = {key: row[key] for key in shown}
                     report(picture=picture.title, codec=codec.name, **setting, **values)
+
+
+def measure_near_best(
+    file: RowFile, pictures: Sequence[Picture], codecs: Sequence[Codec], *, count: int, lmbdas: Sequence[float]
+) -> None:
+    """Measure ``count`` qualities on both sides of the best measured one of every sweep, for every λ."""
+    for picture, codec in itertools.product(pictures, codecs):
+        for sweep in codec.sweeps if isinstance(codec, Peer) else ():
+            keys = [key_of(unmeasured(picture, codec.name, setting)) for setting in sweep]
+            for lmbda in lmbdas:
+                costs = [cost(file.rows[key], lmbda) if key in file.rows else math.inf for key in keys]
+                best = costs.index(min(costs))
+                for setting in sweep[max(0, best - count) : best + count + 1]:
+                    if key_of(unmeasured(picture, codec.name, setting)) not in file.rows:
+                        file.append(measure(picture, codec, setting))
 
 
 def rows_of(file: RowFile, pictures: Sequence[Picture], codecs: Sequence[Codec]) -> list[Row]:
@@ -84,7 +101,15 @@ def write_result(out: Path, chart: Path, *, suite: str, rows: Sequence[Row], lmb
 @click.option("--codec", "names", multiple=True, type=click.Choice([*_PEER_NAMES, *VARIANTS]), help="Only these.")
 @click.option("--peers-only", is_flag=True, help="Without i2codec.")
 @click.option("--lmbda", "lmbdas", multiple=True, type=click.FloatRange(min=0.0, min_open=True), default=LMBDAS)
-@click.option("--quality-step", type=click.IntRange(min=1), default=1, help="Every so many of the peers' qualities.")
+@click.option(
+    "--quality-step",
+    type=click.IntRange(min=1),
+    default=1,
+    help="Every so many of the peers' qualities.",
+)
+@click.option(
+    "--near-best", type=click.IntRange(min=0), default=0, help="And so many on both sides of the best for every λ."
+)
 @click.option("--again", is_flag=True, help="Measure what was measured before as well.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Of i2codec.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="JSON file to write; rows go to .jsonl.")
@@ -96,6 +121,7 @@ def main(
     peers_only: bool,
     lmbdas: Sequence[float],
     quality_step: int,
+    near_best: int,
     again: bool,
     threads: int,
     out: Path | None,
@@ -112,6 +138,7 @@ def main(
     if not chosen:
         raise click.ClickException("--peers-only leaves none of the codecs that --codec names")
     measure_missing(file, pictures, chosen, step=quality_step, again=again)
+    measure_near_best(file, pictures, chosen, count=near_best, lmbdas=lmbdas)
     rows = rows_of(file, pictures, codecs)
     write_result(out, chart or out.with_suffix(".png"), suite=suite, rows=rows, lmbdas=lmbdas)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from image_curves import cost
 from image_ours import Ours
 from image_peers import PEERS, Peer
 from image_rows import RowFile, key_of, measure, quality, unmeasured
@@ -204,6 +205,16 @@ def test_a_second_run_measures_nothing(tmp_path: Path, measured: list[str]) -> N
     run(out, "--codec", "webp", "--quality-step", "50", "--again")
     assert measured[QUICK_ROWS:] == ["webp"] * 3
     assert len(RowFile(out.with_suffix(".jsonl")).rows) == QUICK_ROWS
+
+
+def test_qualities_near_the_best_are_measured_too(tmp_path: Path, picture: Picture) -> None:
+    out = tmp_path / "a.json"
+    arguments = ("--codec", "webp", "--quality-step", "25", "--near-best", "2", "--lmbda", "0.004")
+    run(out, *arguments)
+    found = sorted(row["setting"]["quality"] for row in RowFile(out.with_suffix(".jsonl")).rows.values())
+    near = set(found) - {0, 25, 50, 75, 100}
+    best = min(PEER["webp"].settings(25), key=lambda setting: cost(measure(picture, PEER["webp"], setting), 0.004))
+    assert near == {best["quality"] + offset for offset in (-2, -1, 1, 2)} & {*range(101)}
 
 
 def test_a_row_that_was_cut_is_measured_again(tmp_path: Path, measured: list[str]) -> None:
