@@ -202,6 +202,8 @@ class GridEncoder:
             level_count=_LEVELS,
             axis_count=axis_count,
             channel_count=len(description.channels),
+            hidden_width=self.settings.preset.hidden_width,
+            width=self.settings.preset.width,
             context_features=feature_count(axis_count),
             context_count=_CONTEXT_COUNT,
             stencil=self.settings.stencil,

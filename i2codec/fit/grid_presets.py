@@ -64,6 +64,9 @@ class GridPreset:
         Applications of F from zero that are all there is of the explicit twin.
     contraction:
         Bound c on the recurrence in the sup norm.
+    hidden_width, width:
+        Channels of the explicit layer and of the state. Long fits gain by more, short ones by more steps
+        in the same time (docs/grid.md).
     """
 
     name: str
@@ -76,6 +79,8 @@ class GridPreset:
     gradient_steps: int = 2
     unrolled_steps: int = 3
     contraction: float = 0.75
+    hidden_width: int = 24
+    width: int = 6
 
     def steps(self, point_count: int) -> int:
         """Optimiser steps of all phases together for a signal of so many grid points."""
@@ -98,8 +103,8 @@ GRID_PRESETS = {
             closing_rounds=5,
         ),
         GridPreset("fast", point_steps=3.7e8, most_steps=2600, closing_rounds=10),
-        GridPreset("medium", point_steps=2.4e9, most_steps=12000),
-        GridPreset("slow", point_steps=1.6e10, most_steps=40000),
+        GridPreset("medium", point_steps=1.9e9, most_steps=12000, hidden_width=48, width=10),
+        GridPreset("slow", point_steps=1.6e10, most_steps=40000, hidden_width=48, width=10),
     )
 }
 

@@ -25,9 +25,13 @@ FRACTION_BITS = 10
 Priors = Mapping[str, NDArray[np.float64]]
 
 _PHOTO = GridArchitecture(level_count=7, axis_count=2, channel_count=3, context_count=3)
-_ARCHITECTURES: dict[int, GridArchitecture] = {1: _PHOTO, 2: _PHOTO, 3: _PHOTO}
+_LARGE_PHOTO = replace(_PHOTO, hidden_width=48, width=10)
+_ARCHITECTURES: dict[int, GridArchitecture] = {
+    **dict.fromkeys((1, 2, 3), _PHOTO),
+    **dict.fromkeys((4, 5, 6), _LARGE_PHOTO),
+}
 """What each released prior was fitted for."""
-_LMBDAS = {1: 0.004, 2: 0.0007, 3: 0.02}
+_LMBDAS = {1: 0.004, 2: 0.0007, 3: 0.02, 4: 0.004, 5: 0.0007, 6: 0.02}
 """λ that each released prior was fitted at."""
 _BY_CHANNEL = ("W", "b")
 """Tensors with a row for each channel."""

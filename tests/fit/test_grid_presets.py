@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from i2codec.errors import OptionError
+from i2codec.field.grid_architecture import GridArchitecture
 from i2codec.fit.grid_presets import GRID_PRESETS, get_grid_preset
+from i2codec.prior.priors import released_priors
 
 
 @pytest.mark.parametrize("name", GRID_PRESETS)
@@ -36,6 +40,21 @@ def test_more_effort_takes_more_steps_and_large_photos_take_fewer() -> None:
     preset = get_grid_preset("fast")
     assert preset.steps(1) == preset.most_steps > preset.steps(768 * 512) > preset.steps(10**9) == preset.least_steps
     assert preset.with_steps(7).steps(1) == preset.with_steps(7).steps(10**9) == 7
+
+
+@pytest.mark.parametrize("name", GRID_PRESETS)
+def test_every_preset_starts_photos_at_priors(name: str) -> None:
+    preset = get_grid_preset(name)
+    photo = GridArchitecture(7, 2, 3, hidden_width=preset.hidden_width, width=preset.width, context_count=3)
+    assert sorted(released_priors(photo).values()) == [0.0007, 0.004, 0.02]
+
+
+def test_longer_fits_have_a_larger_synthesis_and_a_longer_closing_stage() -> None:
+    presets = [get_grid_preset(name) for name in ("draft", "fast", "medium", "slow")]
+    for smaller, larger in itertools.pairwise(presets):
+        assert smaller.hidden_width <= larger.hidden_width
+        assert smaller.width <= larger.width
+        assert smaller.closing_rounds <= larger.closing_rounds
 
 
 def test_an_unknown_preset_is_refused_with_those_there_are() -> None:
