@@ -9,7 +9,7 @@ block along each axis, and each is kept or taken back by what its surroundings c
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -165,7 +165,7 @@ class ClosingStage:
         return [gradient.double().cpu().numpy() for gradient in gradients]
 
     @torch.no_grad()
-    def _costs(self, latents: Sequence[Grid], levels: Sequence[int] | set[int], known: _Costs | None = None) -> _Costs:
+    def _costs(self, latents: Sequence[Grid], levels: Collection[int], known: _Costs | None = None) -> _Costs:
         """Errors, and bits of ``levels``; those of all others are as ``known``."""
         objective = self._objective
         output = objective.output(self._model, _as_floats(latents, objective), steps=self._steps)

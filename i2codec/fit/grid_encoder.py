@@ -1,4 +1,4 @@
-"""From a signal to its stored grid field: fit, quantise the networks, measure K, pack, verify."""
+"""From a signal to its stored grid field: fit, quantise the networks, measure K, close, pack, verify."""
 
 from __future__ import annotations
 
