@@ -32,6 +32,7 @@ class _LatentBits(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, level_count: int, first_level: int, *tensors: Tensor) -> Tensor:
+        """Bits, with the gradients by everything that has one."""
         latents, weights = tensors[:level_count], tensors[level_count:]
         layout = _Layout.of([tuple(latent.shape) for latent in latents])
         values = layout.filled([latent.detach().numpy() for latent in latents])
@@ -75,6 +76,7 @@ class _Layout:
 
     @classmethod
     def of(cls, shapes: Sequence[tuple[int, ...]]) -> _Layout:
+        """The layout of levels of these shapes, finest first."""
         wide = tuple(((1,) * (3 - len(shape)) + shape) for shape in shapes)
         sizes = [(planes + 1) * (rows + 2 * _MARGIN) * (width + 2 * _MARGIN) for planes, rows, width in wide]
         return cls(wide, tuple(np.cumsum([0, *sizes]).tolist()), has_time=len(shapes[0]) == 3)  # type: ignore[arg-type]
@@ -96,12 +98,14 @@ class _Layout:
         return self.first(level + by, plane >> by), self.stride(level + by)
 
     def deltas(self, level: int) -> NDArray[np.int64]:
+        """Distances to the neighbours of a node on its own level."""
         stride = self.stride(level)
         own = [dy * stride + dx for dy, dx in CAUSAL]
         before = [dy * stride + dx - self.plane_size(level) for dy, dx in BEFORE] if self.has_time else []
         return np.array(own + before, dtype=np.int64)
 
     def filled(self, latents: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """All levels in one array, with their margins."""
         values = np.zeros(self.starts[-1], dtype=np.float32)
         for inside, latent in zip(self.inside(values), latents, strict=True):
             inside[...] = latent.reshape(inside.shape)

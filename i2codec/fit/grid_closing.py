@@ -2,6 +2,8 @@
 
 Fits see noisy latents, networks before they are rounded, and a smooth stand-in for the code. Here the
 networks are those of the file, latents are integers and their bits are the lengths of their codes.
+Tiles, which are coded apart from each other, are counted as if they were one.
+
 A move bears on few samples, so that many are tried at once: one in each block, every other
 block along each axis, and each is kept or taken back by what its surroundings cost.
 """

@@ -269,6 +269,7 @@ class GridEncoder:
             return _finite(evaluation.sampled_distortion(network))
 
         def cost_of_rate(trial: Arrays) -> float:
+            """λ times the rate under a trial's context model."""
             context = {name: torch.from_numpy(array.astype(np.float32)).to(device) for name, array in trial.items()}
             trial_context = nn.ParameterDict(context).requires_grad_(False)
             return _finite(lmbda * evaluation.sampled_rate(trial_context, model.field))

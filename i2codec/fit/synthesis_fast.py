@@ -72,6 +72,7 @@ class _Axis:
 
     @classmethod
     def of(cls, positions: NDArray[np.floating], *, node_count: int, level: int) -> _Axis:
+        """Taps of one level; those that are 0 at all positions are left out."""
         nodes, weights = interpolation_taps(positions, node_count=node_count, level=level)
         used = weights.any(axis=0)  # a fit reads the finest level at its nodes: by one of six taps
         nodes, weights = nodes[:, used], weights[:, used]
@@ -111,6 +112,7 @@ class _Reading(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, shape: tuple[int, ...], axes: list[list[_Axis]], *latents: Tensor) -> Tensor:
+        """Values of all levels at the positions."""
         ctx.axes, ctx.needed = axes, [latent.requires_grad for latent in latents]
         values = torch.empty((len(latents), *shape))
 
@@ -126,6 +128,7 @@ class _Reading(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, by_values: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients by the latents."""
         gradients = by_values.contiguous().numpy()
 
         def spread(level: int) -> Tensor | None:
@@ -142,6 +145,7 @@ class _Reading(torch.autograd.Function):
 class _ExplicitLayer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, v: Tensor, *weights: Tensor) -> Tensor:
+        """u at all samples."""
         ctx.save_for_backward(v, *weights)
         u = torch.empty((len(weights[3]), v.shape[1]))
         arrays = _arrays([v, *weights])
@@ -153,6 +157,7 @@ class _ExplicitLayer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, by_u: Tensor) -> tuple[Tensor, ...]:
+        """Gradients by v and the parameters."""
         v, *weights = _arrays(ctx.saved_tensors)
         by_v, gradient = np.empty_like(v), by_u.contiguous().numpy()
 
@@ -167,6 +172,7 @@ class _ExplicitLayer(torch.autograd.Function):
 class _StencilLayer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, u: Tensor, recurrence: Tensor) -> Tensor:
+        """The next state."""
         ctx.save_for_backward(z, recurrence)
         result = torch.empty_like(u)
         states = [_wide(tensor, leading=1) for tensor in (z, u)]
@@ -179,6 +185,7 @@ class _StencilLayer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, by_result: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        """Gradients by the state, u and the kernel."""
         z, recurrence = ctx.saved_tensors
         states, taps, gradient = _wide(z, leading=1), _wide(recurrence, leading=2), by_result.contiguous()
         wide_gradient = _wide(gradient, leading=1)

@@ -106,6 +106,7 @@ class _SectionWriter:
         return not self._is_coded[-1] or sum(self._is_coded) == 1 or self._encoder.byte_count <= section_bytes
 
     def add(self, values: Grid, *, level: int, above: Above) -> None:
+        """Code a tile of the next finer level, or note that it is 0."""
         self._is_coded.append(bool(values.any()))
         if self._is_coded[-1]:
             _code_tile(self._encoder, values, values.shape, level=level, above=above)

@@ -26,7 +26,9 @@ class Readout(NamedTuple):
     @classmethod
     def rounded(cls, weights: NDArray[np.floating], biases: NDArray[np.floating]) -> Readout:
         """The nearest that a file can hold."""
-        return cls(*(array.astype(_HALF).astype(np.float32) for array in (weights, biases)))
+        largest = np.finfo(_HALF).max  # beyond it a number would become infinite, which readers refuse
+        arrays = (np.clip(array, -largest, largest) for array in (weights, biases))
+        return cls(*(array.astype(_HALF).astype(np.float32) for array in arrays))
 
 
 Readouts = Mapping[int, Readout]

@@ -20,6 +20,7 @@ def evaluator(network: StoredNetwork, *, device: str) -> Evaluate:
     module = ImplicitField.from_stored(network).to(device)
 
     def evaluate(x: NDArray[np.float64]) -> NDArray[np.float32]:
+        """As ``StoredNetwork.evaluate``, on the device."""
         with torch.no_grad():
             values: NDArray[np.float32] = module(torch.from_numpy(x).to(device)).cpu().numpy()
         return values

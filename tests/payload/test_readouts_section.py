@@ -28,6 +28,13 @@ def test_round_trip(readouts):
     assert pack_readouts(found) == payload
 
 
+def test_what_a_half_float_cannot_hold_becomes_its_largest():
+    readout = Readout.rounded(np.full((2, 3), 1e6), np.array([-1e6, 0.5]))
+    (found,) = unpack_readouts(pack_readouts({1: readout}), ARCHITECTURE).values()
+    np.testing.assert_array_equal(found.weights, 65504.0)
+    np.testing.assert_array_equal(found.biases, [-65504.0, 0.5])
+
+
 def record(whole_levels, *numbers):
     numbers = numbers or range(8)
     return bytes([whole_levels]) + np.array(numbers, dtype="<f2").tobytes()
