@@ -102,7 +102,7 @@ GRID_PRESETS = {
             correction=_hasty(_CORRECTION),
             closing_rounds=5,
         ),
-        GridPreset("fast", point_steps=3.7e8, most_steps=2600, closing_rounds=10),
+        GridPreset("fast", point_steps=3.2e8, most_steps=2600, closing_rounds=10),
         GridPreset("medium", point_steps=1.65e9, most_steps=12000, hidden_width=48, width=10),
         GridPreset("slow", point_steps=8e9, most_steps=40000, hidden_width=48, width=10),
     )
