@@ -86,6 +86,7 @@ class _StoredReader:
         self._rest: Samples = np.empty((0, *self.description.extents[1:], len(self.description.channels)), np.float32)
 
     def read(self, count: int) -> Samples:
+        """The next samples; see :class:`~i2codec.signal.stream.SignalReader`."""
         parts = [self._rest]
         while sum(map(len, parts)) < count and (piece := next(self._pieces, None)) is not None:
             parts.append(_as_written(piece, self.description))
@@ -238,6 +239,7 @@ def _ms_ssim(reference: Signal, candidate: Signal) -> tuple[float | None, str | 
     from pytorch_msssim import ms_ssim
 
     def to_tensor(signal: Signal) -> torch.Tensor:
+        """Colour ``[1, C, H, W]``."""
         fitted: NDArray[np.float32] = to_fitted(signal.samples, transform_for(signal.description))
         colour = fitted[..., :-1] if signal.description.has_alpha else fitted
         return torch.from_numpy(np.ascontiguousarray(np.moveaxis(colour, -1, 0)))[None]

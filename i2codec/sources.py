@@ -137,6 +137,7 @@ def _video(file: Path | bytes, *, keep_metadata: bool) -> tuple[SourceSignal, ..
     track.close()
 
     def opened() -> SignalReader:
+        """The sound track from its start."""
         again = open_video_sound(file)
         assert again is not None  # it was there a moment ago
         return again

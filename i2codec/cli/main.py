@@ -19,6 +19,7 @@ class _Group(click.Group):
     """Turns expected errors into one line on standard error and exit status 1."""
 
     def invoke(self, ctx: click.Context) -> object:
+        """Run the command; exits with 1 where it raised an error of ours, with 130 where it was interrupted."""
         try:
             return super().invoke(ctx)
         except I2Error as error:

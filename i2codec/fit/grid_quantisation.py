@@ -78,6 +78,7 @@ def quantise_tensors(
     cost = loss(chosen.dequantised(priors)) + price * chosen.bits
 
     def attempt(name: str, step: float | None) -> bool:
+        """Take another step for a tensor, or none, if that lowers the cost; whether it did."""
         nonlocal chosen, cost
         trial = _with(chosen, name, tensors, priors, step=step, bounded=bounded)
         trial_cost = loss(trial.dequantised(priors)) + price * trial.bits

@@ -117,6 +117,7 @@ class _Reading(torch.autograd.Function):
         values = torch.empty((len(latents), *shape))
 
         def read(level: int) -> None:
+            """Values of one level."""
             result = latents[level].detach().contiguous().numpy()
             # the last axis first: where the other axes are still short, its scattered reads are few
             for axis in reversed(range(result.ndim)):
@@ -132,6 +133,7 @@ class _Reading(torch.autograd.Function):
         gradients = by_values.contiguous().numpy()
 
         def spread(level: int) -> Tensor | None:
+            """The gradient by the latents of one level, if it is needed."""
             if not ctx.needed[level]:
                 return None
             result = gradients[level]
@@ -162,6 +164,7 @@ class _ExplicitLayer(torch.autograd.Function):
         by_v, gradient = np.empty_like(v), by_u.contiguous().numpy()
 
         def task(samples: tuple[int, int]) -> Arrays:
+            """Gradients by the weights over some samples; writes those by the values there."""
             by_weights: list[Any] = [np.zeros(weight.shape) for weight in weights]
             kernel.explicit_layer_gradients(v, gradient, tuple(weights), by_v, tuple(by_weights), samples)
             return by_weights
@@ -193,6 +196,7 @@ class _StencilLayer(torch.autograd.Function):
         by_z = np.empty_like(states) if ctx.needs_input_grad[0] else None
 
         def task(rows: tuple[int, int]) -> Arrays:
+            """Gradients by the taps over some rows; writes those by the states there."""
             by_taps = np.zeros(taps.shape)
             kernel.stencil_gradient_by_kernel(states, wide_gradient, by_taps, rows)
             if by_z is not None:

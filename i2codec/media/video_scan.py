@@ -54,6 +54,7 @@ class _Track:
     last: tuple[int, int] = (_NONE, 0)  # start and duration of the packet that begins last
 
     def add(self, packet: Any) -> None:
+        """Take account of the next packet."""
         self.stored += 1
         if self.stored == 1:
             self.begins_with_key = packet.is_keyframe

@@ -50,6 +50,8 @@ class Implicit(Gradient):
         solve = get_solver(self.solver)
 
         def adjoint(incoming: Tensor) -> Tensor:
+            """The solution u of u = incoming + (∂F/∂z)ᵀ u."""
+
             def step(u: Tensor) -> Tensor:
                 (product,) = torch.autograd.grad(image, anchor, u, retain_graph=True)
                 return incoming + product
