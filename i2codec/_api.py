@@ -252,10 +252,8 @@ def _read(source: Source, reading: _Reading) -> tuple[StoredSignal, ...]:
     """The signals of a file; says so where it is cut."""
     signals = read_file(bytes_of(source), limits=reading.limits, allow_truncated=reading.allow_truncated)
     for stored in signals:
-        if stored.grid is not None and not stored.grid.latents.is_whole:
-            levels = stored.grid.latents
-            message = f"the file is cut: {levels.whole_levels} of {levels.tiles.level_count} levels are whole"
-            warnings.warn(message, DamagedSourceWarning, stacklevel=4)
+        if stored.grid is not None and not stored.grid.is_whole:
+            warnings.warn(f"the file is cut: {stored.grid.what_is_whole()}", DamagedSourceWarning, stacklevel=4)
     return signals
 
 

@@ -16,12 +16,12 @@ from i2codec.container.limits import DEFAULT_LIMITS
 from i2codec.container.section import SECTION
 from i2codec.devices import choose_device
 from i2codec.errors import FitError, OptionError
-from i2codec.fit.goals import DEFAULT_SNR_DB, Goal, PsnrGoal, SizeGoal
+from i2codec.fit.goals import DEFAULT_SNR_DB, AskedGoal, Goal, PriceGoal, PsnrGoal, RelativePriceGoal, SizeGoal
 from i2codec.fit.progress import ProgressCallback, Reporter
 from i2codec.notices import DamagedSourceWarning, TargetMissedWarning
-from i2codec.options import FILTERS, LAYERS, EncodeOptions
+from i2codec.options import FILTERS, TUNES, EncodeOptions
 from i2codec.payload.file import PackedNetworks, StoredSignal, read_file, write_file
-from i2codec.signal.description import Kind
+from i2codec.signal.description import Kind, SignalDescription
 from i2codec.signal.samples import ScatteredSignal
 from i2codec.signal.signal import Signal
 from i2codec.signal.stream import SignalReader
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from i2codec.fit.checkpoint import CheckpointPart
     from i2codec.fit.encoder import SignalEncoder
     from i2codec.fit.grid_encoder import GridEncoder, GridSettings
+    from i2codec.fit.lattice_encoder import LatticeEncoder
+    from i2codec.fit.lattice_fit import LatticeSettings
     from i2codec.fit.unit_encoder import FitSettings
 
 _TARGET_TOLERANCE = 0.05
@@ -54,7 +56,7 @@ def encoded(source: Encodable, options: EncodeOptions, progress: ProgressCallbac
             _encoder(
                 signal,
                 goal,
-                options if number == 0 else replace(options, field="coordinate", layer=LAYERS[0]),
+                options if number == 0 else replace(options, field=_field_of_track(options), layer=None),
                 time_share=share,
                 reporter=Reporter(progress),
                 checkpoint=checkpoint.part(f"signal {number}"),
@@ -70,11 +72,9 @@ def encoded(source: Encodable, options: EncodeOptions, progress: ProgressCallbac
             signal.close()
     data = write_file(stored)
     _verify(data, stored)
-    asked = options.goal(
-        point_count=stored[0].description.point_count, is_sound=stored[0].description.kind is Kind.SOUND
-    )
+    asked = _goal(stored[0].description, options, is_sound=stored[0].description.kind is Kind.SOUND)
     found_db = encoders[0].decibels
-    if options.target_psnr is None:  # the default of a sound is a floor
+    if options.target_psnr is None and options.target_snr is None:  # the default of a sound is a floor
         found_db = min(found_db, DEFAULT_SNR_DB)
     _warn_if_missed(asked, size_bytes=len(data), found_db=found_db)
     checkpoint.remove()
@@ -83,32 +83,47 @@ def encoded(source: Encodable, options: EncodeOptions, progress: ProgressCallbac
 
 def _encoder(
     signal: SourceSignal,
-    goal: Goal,
+    asked: AskedGoal,
     options: EncodeOptions,
     *,
     time_share: float,
     reporter: Reporter,
     checkpoint: CheckpointPart,
-) -> SignalEncoder | GridEncoder:
+) -> SignalEncoder | GridEncoder | LatticeEncoder:
     """What encodes a signal with the field asked for."""
     from i2codec.fit.encoder import SignalEncoder
     from i2codec.fit.grid_encoder import GridEncoder
+    from i2codec.fit.lattice_encoder import LatticeEncoder
 
-    description = signal.samples.description
-    kind = description.kind
-    if options.chosen_field(is_photo=kind is Kind.PHOTO) == "coordinate":
-        if options.layer != LAYERS[0]:
+    goal = PriceGoal(asked.lmbda * signal.reference_power) if isinstance(asked, RelativePriceGoal) else asked
+    kind = signal.samples.description.kind
+    is_coordinate = options.chosen_field(suits_grid=kind in (Kind.PHOTO, Kind.SOUND)) == "coordinate"
+    if options.tune != TUNES[0] and (kind in (Kind.PHOTO, Kind.SHAPE) or (kind is Kind.SOUND and is_coordinate)):
+        raise OptionError(f"--tune {options.tune} is of sounds in a grid field; leave it out")
+    if is_coordinate:
+        if options.layer is not None:
             raise OptionError(
-                "a layer is of the grid field; leave --layer out, or use --field grid for a photo or video"
+                "a layer is of the grid field; leave --layer out, or use --field grid for a photo, sound or video"
             )
         return SignalEncoder(
             signal.samples, _settings(signal, goal, options, time_share=time_share), reporter, checkpoint
         )
+    if kind is Kind.SOUND:
+        assert signal.reopened is not None  # as all sounds are
+        settings = _lattice_settings(signal, goal, options, time_share=time_share)
+        return LatticeEncoder(signal.reopened, settings, reporter, checkpoint)
     if kind not in (Kind.PHOTO, Kind.VIDEO):
-        raise OptionError(f"a grid field for a {kind.name.lower()}; expected a photo or video: use --field coordinate")
+        raise OptionError(
+            f"a grid field for a {kind.name.lower()}; expected a photo, sound or video: use --field coordinate"
+        )
     return GridEncoder(
         _whole(signal.samples), _grid_settings(goal, options, time_share=time_share), reporter, checkpoint
     )
+
+
+def _field_of_track(options: EncodeOptions) -> str:
+    """The field of a video's sound: a grid, unless what is asked for is of coordinate fields only."""
+    return "grid" if options.width is None and options.filter is None else "coordinate"
 
 
 def _whole(samples: SignalReader | ScatteredSignal) -> Signal:
@@ -125,6 +140,7 @@ def _whole(samples: SignalReader | ScatteredSignal) -> Signal:
 
 
 def _grid_settings(goal: Goal, options: EncodeOptions, *, time_share: float) -> GridSettings:
+    from i2codec.field.stencil import Stencil
     from i2codec.fit.grid_encoder import GridSettings
     from i2codec.fit.grid_presets import get_grid_preset
 
@@ -132,6 +148,28 @@ def _grid_settings(goal: Goal, options: EncodeOptions, *, time_share: float) -> 
     return GridSettings(
         preset=preset if options.steps is None else preset.with_steps(options.steps),
         goal=goal,
+        stencil=Stencil.POINTWISE if options.layer == "explicit" else Stencil.FULL,
+        unrolled=options.layer in (None, "unrolled"),
+        seed=options.seed,
+        device=choose_device(options.device),
+        time_limit_s=None if options.time_limit is None else options.time_limit * time_share,
+    )
+
+
+def _lattice_settings(
+    signal: SourceSignal, goal: Goal, options: EncodeOptions, *, time_share: float
+) -> LatticeSettings:
+    from i2codec.field.stencil import Stencil
+    from i2codec.fit.lattice_fit import LatticeSettings
+    from i2codec.fit.lattice_presets import get_lattice_preset
+
+    preset = get_lattice_preset(options.preset)
+    return LatticeSettings(
+        preset=preset if options.steps is None else preset.with_steps(options.steps),
+        goal=goal,
+        reference_power=signal.reference_power,
+        fills_noise=options.tune == "ear",
+        stencil=Stencil.POINTWISE if options.layer in (None, "explicit") else Stencil.FULL,
         unrolled=options.layer == "unrolled",
         seed=options.seed,
         device=choose_device(options.device),
@@ -155,18 +193,25 @@ def _settings(signal: SourceSignal, goal: Goal, options: EncodeOptions, *, time_
     )
 
 
-def _goals(signals: tuple[SourceSignal, ...], options: EncodeOptions) -> list[Goal]:
+def _goals(signals: tuple[SourceSignal, ...], options: EncodeOptions) -> list[AskedGoal]:
     """What is asked of each signal; a size is that of its networks alone, without the rest of the file."""
     main = signals[0].samples.description
-    goals = [
-        options.goal(point_count=main.point_count, is_sound=signal.samples.description.kind is Kind.SOUND)
-        for signal in signals
-    ]
+    goals = [_goal(main, options, is_sound=signal.samples.description.kind is Kind.SOUND) for signal in signals]
     if not isinstance(goals[0], SizeGoal):
         return goals
     networks_bytes = goals[0].size_bytes - _framing_bytes(signals)
     track_bytes = round(_SOUND_TRACK_SHARE * networks_bytes) if len(signals) > 1 else 0
     return [SizeGoal(max(1, size)) for size in (networks_bytes - track_bytes, track_bytes)[: len(signals)]]
+
+
+def _goal(description: SignalDescription, options: EncodeOptions, *, is_sound: bool) -> AskedGoal:
+    """What is asked of a file whose main signal is so described."""
+    has_duration = description.kind in (Kind.SOUND, Kind.VIDEO)
+    return options.goal(
+        point_count=description.point_count,
+        duration_s=description.duration_s if has_duration else None,
+        is_sound=is_sound,
+    )
 
 
 def _time_shares(signals: tuple[SourceSignal, ...]) -> list[float]:
@@ -194,7 +239,7 @@ def _verify(data: bytes, stored: tuple[StoredSignal, ...]) -> None:
             )
 
 
-def _warn_if_missed(goal: Goal, *, size_bytes: int, found_db: float) -> None:
+def _warn_if_missed(goal: AskedGoal, *, size_bytes: int, found_db: float) -> None:
     if isinstance(goal, SizeGoal):
         wanted, found, unit = float(goal.size_bytes), float(size_bytes), "bytes"
     elif isinstance(goal, PsnrGoal):

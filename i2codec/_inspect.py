@@ -12,11 +12,15 @@ from i2codec.container.reader import read_container
 from i2codec.container.section import SECTION, SectionType
 from i2codec.errors import FormatError
 from i2codec.field.contraction import contraction_factor, readout_gain
-from i2codec.payload.file import PackedNetworks, StoredGrid, StoredSignal, parse_container, read_file
-from i2codec.payload.grid_section import proved_contraction
+from i2codec.payload.file import PackedNetworks, StoredSignal, parse_container, read_file
+from i2codec.payload.grid_section import layer_of, proved_contraction
+from i2codec.payload.network_header import Layer
+from i2codec.payload.stored_grid import StoredGrid, StoredLattice
 from i2codec.render.render import Rendering
 from i2codec.signal.description import Kind
 from i2codec.sources import Source
+
+_LAYERS = {Layer.STENCIL: "implicit", Layer.STENCIL_UNROLLED: "unrolled", Layer.EXPLICIT: "explicit"}
 
 
 def info(source: Source) -> dict[str, Any]:
@@ -103,21 +107,25 @@ def _field(stored: StoredSignal) -> dict[str, Any]:
     return _coordinate_field(stored) if stored.grid is None else _grid_field(stored.grid)
 
 
-def _grid_field(grid: StoredGrid) -> dict[str, Any]:
+def _grid_field(grid: StoredGrid | StoredLattice) -> dict[str, Any]:
     network, architecture = grid.network.dequantised(), grid.network.architecture
     bounds = {}
     if not architecture.unrolled:
         factor, readout = proved_contraction(network), float(np.abs(network.tensors["W"]).sum(axis=1).max())
         bounds = {"contraction": factor, "gain": readout / (1.0 - factor)}
+    latents = {"units": len(grid.latent_payloads)}
+    if isinstance(grid, StoredGrid):
+        latents = {"levels": architecture.level_count}
     return {
         "field": "grid",
-        "levels": architecture.level_count,
+        "basis": architecture.basis.name.lower(),
+        **latents,
         "prior": grid.network.prior,
         "parameters": architecture.parameter_count,
         "hidden_width": architecture.hidden_width,
         "width": architecture.width,
         "stencil": architecture.stencil.name.lower(),
-        "layer": "unrolled" if architecture.unrolled else "implicit",
+        "layer": _LAYERS[layer_of(architecture)],
         "steps": network.steps,
         **bounds,
         "macs_per_point": architecture.macs_per_point(network.steps),

@@ -32,10 +32,13 @@ class SourceSignal:
         On a grid, or scattered.
     reference_power:
         Power that decibels are counted against: 1, for sound its mean square.
+    reopened:
+        Opens a sound once more, from its start.
     """
 
     samples: SignalReader | ScatteredSignal
     reference_power: float = 1.0
+    reopened: Callable[[], SignalReader] | None = None
 
     def close(self) -> None:
         """Close the source."""
@@ -124,7 +127,7 @@ def _sound(opened: Callable[[], SignalReader]) -> SourceSignal:
             count += block.size
     finally:
         reader.close()
-    return SourceSignal(opened(), squared / count if squared else 1.0)
+    return SourceSignal(opened(), squared / count if squared else 1.0, opened)
 
 
 def _video(file: Path | bytes, *, keep_metadata: bool) -> tuple[SourceSignal, ...]:

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from i2codec.field.grid_architecture import GridArchitecture
-from i2codec.payload.file import read_file, write_file
+from i2codec.payload.file import StoredSignal, read_file, write_file
+from i2codec.payload.lattice_section import LatticeUnits, pack_lattice_unit
+from i2codec.payload.stored_grid import StoredLattice
 from i2codec.prior import priors
 
 # The same examples every time, on machines of any speed.
@@ -38,7 +40,9 @@ def crop(photo_path: Path) -> NDArray[np.uint8]:
 
 def _zeroed(data: bytes) -> bytes:
     signals = [
-        replace(
+        _silent(stored)
+        if isinstance(stored.grid, StoredLattice)
+        else replace(
             stored,
             networks=[
                 replace(network, integers={name: np.zeros_like(part) for name, part in network.integers.items()})
@@ -48,6 +52,28 @@ def _zeroed(data: bytes) -> bytes:
         for stored in read_file(data)
     ]
     return write_file(signals)
+
+
+def _silent(stored: StoredSignal) -> StoredSignal:
+    """A lattice whose latents are all 0."""
+    assert isinstance(stored.grid, StoredLattice)
+    units, model = stored.grid.units, stored.grid.network.context_model()
+    payloads = {}
+    for number in range(units.unit_count):
+        unit = units.unit(number)
+        payloads[0, number] = pack_lattice_unit(
+            replace(unit, latents=np.zeros_like(unit.latents), noise=None if unit.noise is None else 0 * unit.noise),
+            model,
+        )
+    channel_count = len(stored.description.channels)
+    silent = LatticeUnits(
+        payloads,
+        segments=stored.segments,
+        channel_count=channel_count,
+        model=model,
+        sample_step=stored.description.axes[0].step,
+    )
+    return replace(stored, grid=replace(stored.grid, units=silent))
 
 
 @pytest.fixture(scope="session")

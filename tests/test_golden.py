@@ -14,12 +14,14 @@ from i2codec.container.reader import read_container
 from i2codec.container.section import SectionType
 from i2codec.payload.file import read_file, write_file
 from i2codec.payload.network_header import NETWORK_HEADER
+from i2codec.payload.stored_grid import StoredLattice
 from i2codec.signal.signal import MetadataKey
 from i2codec.signal.timestamps import TimeStamps
 
 _FOLDER = Path(__file__).parent / "golden"
 _NAMES = ["photo_v1", "transparent_v1", "heights_v1", "sound_v1", "video_v1", "shape_v1"]
 _GRID_NAMES = ["grid_photo_v1"]
+_LATTICE_NAMES = ["lattice_v1"]
 _LARGEST_MEMORY = 512 * 2**20
 
 
@@ -53,7 +55,22 @@ def test_a_grid_field_has_the_same_parts(name: str) -> None:
             assert part in ("latents_3", "e_2", "w2") or values.any()
 
 
-@pytest.mark.parametrize("name", _NAMES + _GRID_NAMES)
+@pytest.mark.parametrize("name", _LATTICE_NAMES)
+def test_a_lattice_has_the_same_latents_and_samples(name: str) -> None:
+    (stored,) = read_file(_bytes(name))
+    assert isinstance(stored.grid, StoredLattice)
+    decoded = i2codec.decode(_bytes(name), device="cpu").samples
+    with np.load(_FOLDER / f"{name}.npz") as expected:
+        assert set(expected) == {"samples", *(f"latents_{unit}" for unit in range(stored.grid.units.unit_count))}
+        for unit in range(stored.grid.units.unit_count):
+            latents = stored.grid.units.unit(unit).latents
+            assert latents.any()
+            np.testing.assert_array_equal(latents, expected[f"latents_{unit}"])
+        assert expected["samples"].std() > 0.1
+        assert np.abs(decoded - expected["samples"]).max() < 0.5 / 2**15
+
+
+@pytest.mark.parametrize("name", _NAMES + _GRID_NAMES + _LATTICE_NAMES)
 def test_writing_it_again_gives_the_same_bytes(name: str) -> None:
     """Pins every word of the range coder, and the writer's framing."""
     assert write_file(read_file(_bytes(name))) == _bytes(name)
@@ -94,7 +111,7 @@ def test_a_shape_has_its_place() -> None:
     assert affine == (10.0, 0.0, 0.0, 5.0, 0.0, 10.0, 0.0, -2.0, 0.0, 0.0, 10.0, 0.5)
 
 
-@pytest.mark.parametrize("name", _NAMES + _GRID_NAMES)
+@pytest.mark.parametrize("name", _NAMES + _GRID_NAMES + _LATTICE_NAMES)
 def test_every_truncation_is_found(name: str) -> None:
     data = _bytes(name)
     for length in range(len(data)):

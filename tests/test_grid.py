@@ -18,8 +18,9 @@ from i2codec.fit import grid_cut_readouts, grid_encoder
 from i2codec.fit.grid_window_loop import WindowedGridRun
 from i2codec.notices import DamagedSourceWarning
 from i2codec.payload import latents_section
-from i2codec.payload.file import StoredGrid, read_file, write_file
+from i2codec.payload.file import read_file, write_file
 from i2codec.payload.latents_section import LatentPyramid
+from i2codec.payload.stored_grid import StoredGrid
 
 _OPTIONS = {"field": "grid", "preset": "draft", "steps": 120, "lmbda": 0.002}
 
@@ -253,12 +254,12 @@ def test_info_speaks_of_grids(packed):
 
 
 def test_what_has_no_grid_field_says_so(tmp_path):
-    sound = tmp_path / "s.wav"
-    import soundfile
-
-    soundfile.write(sound, np.sin(np.arange(4000) / 10.0), 8000)
+    corners = ["v 0 0 0", "v 1 0 0", "v 0 1 0", "v 0 0 1"]
+    faces = ["f 1 3 2", "f 1 2 4", "f 1 4 3", "f 2 3 4"]
+    shape = tmp_path / "s.obj"
+    shape.write_text("\n".join([*corners, *faces]))
     with pytest.raises(OptionError, match="use --field coordinate"):
-        i2codec.encode(sound, field="grid")
+        i2codec.encode(shape, field="grid")
 
 
 def test_the_field_is_a_function_of_coordinates(packed):

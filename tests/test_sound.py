@@ -1,4 +1,4 @@
-"""Sounds end to end, through the public functions and the command line."""
+"""Sounds in coordinate fields end to end, through the public functions and the command line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from i2codec.signal.signal import MetadataKey
 
 RATE = 8000
 FLOOR_DB = 25.0  # what a sound is promised where nothing is asked
-_DRAFT: EncodeKeywords = {"preset": "draft", "steps": 100, "device": "cpu"}
+_DRAFT: EncodeKeywords = {"preset": "draft", "field": "coordinate", "steps": 100, "device": "cpu"}
 _TINY: EncodeKeywords = {"preset": "draft", "steps": 10, "width": 4, "device": "cpu"}
 
 Tones = Callable[..., NDArray[np.float64]]
@@ -202,7 +202,13 @@ def test_a_target_size_is_met_over_all_segments(tones: Tones) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         data = i2codec.encode(
-            file_of(tones(9000)), preset="draft", steps=40, target_size=1200, device="cpu", metadata="strip"
+            file_of(tones(9000)),
+            preset="draft",
+            field="coordinate",
+            steps=40,
+            target_size=1200,
+            device="cpu",
+            metadata="strip",
         )
     assert 1140 <= len(data) <= 1200
 
@@ -282,7 +288,12 @@ def test_verify(run: Callable[..., Result], long_packed: bytes) -> None:
 
 def test_the_command_line_does_the_same(run: Callable[..., Result], wav: bytes, packed: bytes) -> None:
     Path("s.wav").write_bytes(wav)
-    assert run("encode", "s.wav", "--preset", "draft", "--steps", "100", "--device", "cpu").exit_code == 0
+    assert (
+        run(
+            "encode", "s.wav", "--preset", "draft", "--field", "coordinate", "--steps", "100", "--device", "cpu"
+        ).exit_code
+        == 0
+    )
     assert Path("s.i2").read_bytes() == packed
     assert run("decode", "s.i2", "-o", "p.wav", "--rate", "16000", "--start", "0.1", "--duration", "0.2").exit_code == 0
     samples, rate = soundfile.read("p.wav", dtype="int16", always_2d=True)

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from i2codec.cli.parameters import STANDARD_STREAM, SizeBytes, default_destination, read_input
+from i2codec.cli.parameters import STANDARD_STREAM, BitRate, SizeBytes, default_destination, read_input
 from i2codec.cli.progress_bar import ProgressBar
 from i2codec.devices import DEVICES
 from i2codec.fit.goals import DEFAULT_QUALITY, DEFAULT_SNR_DB
 from i2codec.fit.presets import PRESETS
-from i2codec.options import FIELDS, FILTERS, LAYERS, METADATA, EncodeOptions
+from i2codec.options import FIELDS, FILTERS, LAYERS, METADATA, TUNES, EncodeOptions
 
 
 @click.command()
@@ -42,18 +42,31 @@ from i2codec.options import FIELDS, FILTERS, LAYERS, METADATA, EncodeOptions
 )
 @click.option("--target-bpp", type=float, metavar="F", help="Bits per point (pixel, sample, cell), all bytes counted.")
 @click.option("--target-size", type=SizeBytes(), metavar="N[k|M]", help="Size in bytes, all bytes counted.")
+@click.option(
+    "--target-bitrate",
+    type=BitRate(),
+    metavar="N[k|M]",
+    help="Bits per second of a sound or video, all bytes counted.",
+)
+@click.option("--target-snr", type=float, metavar="F", help="Signal-to-noise ratio of a sound in dB.")
 @click.option("--target-psnr", type=float, metavar="F", help="PSNR in dB; of sounds the signal-to-noise ratio.")
 @click.option(
     "--field",
     type=click.Choice(FIELDS),
-    help="All in the weights, or latent grids (photos and short videos), far fewer bits: the default for photos.",
+    help="All in the weights, or latents (photos, sounds and short videos), far fewer bits: the default for photos "
+    "and sounds.",
 )
 @click.option(
     "--layer",
     type=click.Choice(LAYERS),
-    default=EncodeOptions.layer,
+    help="Of a grid: no neighbours, the first few steps of a fixed point, or that point; what costs least by default.",
+)
+@click.option(
+    "--tune",
+    type=click.Choice(TUNES),
+    default=EncodeOptions.tune,
     show_default=True,
-    help="Of a grid: a fixed point, or its first few steps.",
+    help="Of a sound: as near as possible, or filled with noise where nothing is coded, which sounds better.",
 )
 @click.option(
     "--filter",
@@ -94,7 +107,8 @@ def encode(source: str, destination: str | None, force: bool, quiet: bool, **opt
     \b
     i2codec encode photo.png
     i2codec encode photo.png -o small.i2 --target-size 12k --preset medium
-    i2codec encode sound.wav --target-psnr 30
+    i2codec encode sound.wav --target-snr 30
+    i2codec encode sound.wav --target-bitrate 32k
     i2codec encode video.mp4 --preset draft --time-limit 600
     """
     output = destination or default_destination(source, suffix=".i2")

@@ -31,6 +31,22 @@ class SizeBytes(click.ParamType[int]):
         return int(size)
 
 
+class BitRate(click.ParamType[float]):
+    """Bits per second, with an optional suffix k (1000) or M (1,000,000)."""
+
+    name = "N[k|M]"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Bits per second."""
+        text = str(value)
+        factor = {"k": 1000, "M": 1_000_000}.get(text[-1:], 1)
+        try:
+            rate = float(text if factor == 1 else text[:-1]) * factor
+        except ValueError:
+            self.fail(f"{text!r} is not a bit rate; expected bits per second such as 32k or 1.5M", param, ctx)
+        return rate
+
+
 class PixelSize(click.ParamType[tuple[int, int]]):
     """Width and height in pixels."""
 

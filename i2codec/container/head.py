@@ -16,7 +16,7 @@ MAGIC = b"\x89I2C\r\n\x1a\n"
 MAJOR = 1
 """Version of the framing; a reader refuses every other one."""
 
-MINOR = 2
+MINOR = 3
 """Newest version of the set of ids; a file names the oldest that has all of its own, a reader accepts any."""
 
 HEAD = Layout(

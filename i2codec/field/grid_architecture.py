@@ -1,9 +1,10 @@
-"""What a grid field is made of: a pyramid of latent grids, an explicit layer, an implicit layer."""
+"""What a grid field is made of: latent grids, an explicit layer, an implicit layer."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import IntEnum
 
 from i2codec.errors import OptionError
 from i2codec.field.interpolation import Kernel
@@ -11,21 +12,39 @@ from i2codec.field.stencil import Stencil
 
 CONTEXT_TENSORS = ("C_1", "d_1", "C_2", "d_2", "C_3", "d_3")
 """Names of the context model's tensors: three layers with weights C and biases d."""
+_TRANSFORM_MACS = 26  # 2 log₂ 2048 and 4
+POSITION_COUNT = 6
+"""Features of the frequency that gains of a lattice are weighted by."""
+
+
+class Basis(IntEnum):
+    """Where latents lie. The values are ids of the file format."""
+
+    PYRAMID = 1
+    LATTICE = 2
 
 
 @dataclass(frozen=True)
 class GridArchitecture:
-    """Sizes of a grid field.
+    """Sizes of a grid field. Of a pyramid:
 
         v(x) = gains ∘ (latents read at x)
         u(x) = E₂ relu(E₁ v(x) + e₁) + e₂
         z*   = u + A ⋆ relu(z*)
         Φ(x) = W z*(x) + b
 
+    Of a lattice, whose nodes are lapped cosines φ with latents q at frequencies f; F lives on the lattice:
+
+        v    = min(|q|, 4)
+        u    = E₂ relu(E₁ v + e₁) + e₂
+        z*   = u + A ⋆ relu(z*)
+        a    = 2^(gains · (1, positions of f)) (q + clamp(q, −1, 1) (W z* + b))
+        Φ(t) = Σ a φ(t)
+
     Parameters
     ----------
     level_count:
-        Latent grids, from full resolution down by factors of two.
+        Latent grids, from full resolution down by factors of two; 1 for a lattice, 2 with noise filling.
     axis_count:
         Number d of coordinates.
     channel_count:
@@ -45,7 +64,9 @@ class GridArchitecture:
     unrolled:
         The explicit twin: exactly K steps are the definition, and A is not bounded.
     kernel:
-        How latents are read between nodes.
+        How latents of a pyramid are read between nodes.
+    basis:
+        Where latents lie.
     """
 
     level_count: int
@@ -59,6 +80,7 @@ class GridArchitecture:
     stencil: Stencil = Stencil.FULL
     unrolled: bool = False
     kernel: Kernel = Kernel.LANCZOS_CUBIC
+    basis: Basis = Basis.PYRAMID
 
     def __post_init__(self) -> None:
         sizes = (self.level_count, self.channel_count, self.hidden_width, self.width, self.context_width)
@@ -68,26 +90,42 @@ class GridArchitecture:
             raise OptionError(f"a field of {self.axis_count} coordinates; expected 1 to 3")
         if not 1 <= self.context_count <= self.level_count:
             raise OptionError(f"{self.context_count} context networks; expected 1 to {self.level_count}, one a level")
+        if self.basis is Basis.LATTICE and (self.axis_count > 1 or self.level_count > 2):
+            raise OptionError(
+                f"a lattice of {self.axis_count} axes and {self.level_count} levels; expected 1 and 1 or 2"
+            )
 
     @property
     def offsets(self) -> tuple[tuple[int, ...], ...]:
         """Offsets of the stencil's taps."""
-        return self.stencil.offsets(self.axis_count)
+        return self.stencil.offsets(self.layer_axis_count)
+
+    @property
+    def layer_axis_count(self) -> int:
+        """Axes of the grid that F lives on: those of the signal, or frames and frequencies of a lattice."""
+        return 2 if self.basis is Basis.LATTICE else self.axis_count
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether what is 0 in a lattice is filled with noise."""
+        return self.basis is Basis.LATTICE and self.level_count == 2
 
     @property
     def synthesis_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every tensor of the synthesis by name, in the order of the file."""
         levels, hidden, width = self.level_count, self.hidden_width, self.width
+        is_lattice = self.basis is Basis.LATTICE
+        outputs = 1 if is_lattice else self.channel_count
         shapes: dict[str, tuple[int, ...]] = {
-            "gains": (levels,),
-            "E_1": (hidden, levels),
+            "gains": (1 + POSITION_COUNT if is_lattice else levels,),
+            "E_1": (hidden, 1 if is_lattice else levels),
             "e_1": (hidden,),
             "E_2": (width, hidden),
             "e_2": (width,),
         }
         if self.stencil is not Stencil.POINTWISE:
             shapes["A"] = (width, width, len(self.offsets))
-        return shapes | {"W": (self.channel_count, width), "b": (self.channel_count,)}
+        return shapes | {"W": (outputs, width), "b": (outputs,)}
 
     @property
     def context_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -117,8 +155,11 @@ class GridArchitecture:
         nodes = sum(0.5 ** (level * self.axis_count) for level in range(self.level_count))
         hidden = self.context_width
         context = hidden * self.context_features + hidden * hidden + 2 * hidden
+        recurrent = self.width**2 * len(self.offsets) * steps if "A" in self.synthesis_shapes else 0
+        if self.basis is Basis.LATTICE:  # and a fast cosine transform with its window
+            layers = self.hidden_width * (1 + self.width) + recurrent + self.width + 1
+            return self.channel_count * (context + layers + _TRANSFORM_MACS)
         # along the axes one after the other; the finest level is read at its nodes
         reading = 4 * self.axis_count * (self.level_count - 1)
         explicit = self.hidden_width * (self.level_count + self.width)
-        recurrent = self.width**2 * len(self.offsets) * steps if "A" in self.synthesis_shapes else 0
         return round(nodes * context) + reading + explicit + recurrent + self.channel_count * self.width

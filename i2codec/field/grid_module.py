@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 import numpy as np
 import torch
@@ -79,7 +80,7 @@ class GridField(nn.Module):
         self.contraction = contraction
 
     @classmethod
-    def from_stored(cls, network: StoredGridNetwork) -> GridField:
+    def from_stored(cls, network: StoredGridNetwork) -> Self:
         """The module that computes what a stored network decodes to."""
         tensors = {name: torch.from_numpy(np.array(tensor)) for name, tensor in network.tensors.items()}
         return cls(network.architecture, tensors).requires_grad_(False)
@@ -109,7 +110,7 @@ class GridField(nn.Module):
         taps: Tensor = self.tensors["A"]
         if self.contraction is not None:
             taps = bounded(taps, self.contraction)
-        axis_count = self.architecture.axis_count
+        axis_count = self.architecture.layer_axis_count
         places = [sum((step + 1) * 3**axis for axis, step in enumerate(reversed(o))) for o in self.architecture.offsets]
         kernel = taps.new_zeros(*taps.shape[:2], 3**axis_count)
         kernel = kernel.index_copy(2, torch.tensor(places, device=taps.device), taps)

@@ -26,8 +26,8 @@ BEFORE = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
 _REACH = 2
 _LARGEST_FEATURE = 127.0
 _LARGEST_ACTIVATION = 4095.0 / 64.0  # in the integer model they have 12 bits, 6 of them fractional
-_LARGEST_MEAN = 127.0
-_LOG2_SCALE_RANGE = (-4.0, 5.875)  # of the tables' Laplace distributions
+LARGEST_MEAN = 127.0
+_LOWEST_LOG2_SCALE, HIGHEST_LOG2_SCALE = -4.0, 5.875  # of the tables' Laplace distributions
 _LEAST_PROBABILITY = 2.0**-16
 
 
@@ -51,14 +51,19 @@ def latent_bits(latents: Sequence[Tensor], tensors: Mapping[str, Tensor], *, fir
     has_time = latents[0].dim() == 3
     total = latents[0].new_zeros(())
     for index, plane in enumerate(planes):
-        weights_1, biases_1, weights_2, biases_2, weights_3, biases_3 = level_tensors(tensors, first_level + index)
         x = features(planes, index, has_time=has_time)
-        hidden = _activation(torch.addmm(biases_1[:, None], weights_1, x))
-        hidden = _activation(hidden + torch.addmm(biases_2[:, None], weights_2, hidden))
-        mean, log2_scale = torch.addmm(biases_3[:, None], weights_3, hidden)
-        mean = mean.clamp(-_LARGEST_MEAN, _LARGEST_MEAN)
+        mean, log2_scale = predicted(x, level_tensors(tensors, first_level + index))
+        mean = mean.clamp(-LARGEST_MEAN, LARGEST_MEAN)
         total = total + laplace_bits(plane.reshape(-1), mean=mean, log2_scale=log2_scale).sum()
     return total
+
+
+def predicted(x: Tensor, tensors: Sequence[Tensor]) -> Tensor:
+    """Means and log₂ of scales ``[2, nodes]`` from features ``[features, nodes]`` and C_1 to d_3 of a level."""
+    weights_1, biases_1, weights_2, biases_2, weights_3, biases_3 = tensors
+    hidden = _activation(torch.addmm(biases_1[:, None], weights_1, x))
+    hidden = _activation(hidden + torch.addmm(biases_2[:, None], weights_2, hidden))
+    return torch.addmm(biases_3[:, None], weights_3, hidden)
 
 
 def level_tensors(tensors: Mapping[str, Array], level: int) -> tuple[Array, Array, Array, Array, Array, Array]:
@@ -89,9 +94,9 @@ def features(planes: Sequence[Tensor], level: int, *, has_time: bool) -> Tensor:
     return torch.stack(read).reshape(len(read), -1).clamp(-_LARGEST_FEATURE, _LARGEST_FEATURE)
 
 
-def laplace_bits(values: Tensor, *, mean: Tensor, log2_scale: Tensor) -> Tensor:
+def laplace_bits(values: Tensor, *, mean: Tensor, log2_scale: Tensor, highest: float = HIGHEST_LOG2_SCALE) -> Tensor:
     """−log₂ of the mass of a Laplace distribution within half a step of ``values``."""
-    rate = torch.exp(-math.log(2.0) * log2_scale.clamp(*_LOG2_SCALE_RANGE))  # 1 / scale
+    rate = torch.exp(-math.log(2.0) * log2_scale.clamp(_LOWEST_LOG2_SCALE, highest))  # 1 / scale
     distance = (values - mean).abs()
     near = distance - 0.5
     far_tail = 0.5 * torch.exp(-(distance + 0.5) * rate)

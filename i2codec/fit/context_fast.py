@@ -14,11 +14,14 @@ from torch import Tensor
 
 from i2codec.field.grid_architecture import CONTEXT_TENSORS
 from i2codec.fit.compiled import in_threads
-from i2codec.fit.context import BEFORE, CAUSAL, level_tensors
+from i2codec.fit.context import BEFORE, CAUSAL, HIGHEST_LOG2_SCALE, LARGEST_MEAN, level_tensors
 from i2codec.fit.context_kernel import plane_gradients
 
 _MARGIN = 2
 _BAND_ROWS = 64  # fewer are not worth a thread
+_BLOCK_COLUMNS = 512
+"""What the loop holds of more columns at once is too large for the second-level cache: 5 times the time at 1750."""
+_NO_POSITIONS = np.zeros((0, 0), dtype=np.float32)
 
 
 def fast_latent_bits(latents: Sequence[Tensor], tensors: Mapping[str, Tensor], *, first_level: int = 0) -> Tensor:
@@ -34,7 +37,7 @@ class _LatentBits(torch.autograd.Function):
     def forward(ctx: Any, level_count: int, first_level: int, *tensors: Tensor) -> Tensor:
         """Bits, with the gradients by everything that has one."""
         latents, weights = tensors[:level_count], tensors[level_count:]
-        layout = _Layout.of([tuple(latent.shape) for latent in latents])
+        layout = Layout.of([tuple(latent.shape) for latent in latents])
         values = layout.filled([latent.detach().numpy() for latent in latents])
         arrays = dict(zip(CONTEXT_TENSORS, (weight.detach().numpy() for weight in weights), strict=True))
         bands = layout.bands(torch.get_num_threads())
@@ -58,7 +61,7 @@ class _LatentBits(torch.autograd.Function):
 
 
 @dataclass(frozen=True)
-class _Band:
+class Band:
     """Rows of a plane of a level."""
 
     level: int
@@ -67,7 +70,7 @@ class _Band:
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
     """All planes of all levels in margins of zeros, one after the other, and a plane of zeros before each level."""
 
     shapes: tuple[tuple[int, int, int], ...]
@@ -75,27 +78,29 @@ class _Layout:
     has_time: bool
 
     @classmethod
-    def of(cls, shapes: Sequence[tuple[int, ...]]) -> _Layout:
+    def of(cls, shapes: Sequence[tuple[int, ...]]) -> Layout:
         """The layout of levels of these shapes, finest first."""
         wide = tuple(((1,) * (3 - len(shape)) + shape) for shape in shapes)
         sizes = [(planes + 1) * (rows + 2 * _MARGIN) * (width + 2 * _MARGIN) for planes, rows, width in wide]
         return cls(wide, tuple(np.cumsum([0, *sizes]).tolist()), has_time=len(shapes[0]) == 3)  # type: ignore[arg-type]
 
     def stride(self, level: int) -> int:
+        """Distance of rows."""
         return self.shapes[level][2] + 2 * _MARGIN
 
     def plane_size(self, level: int) -> int:
+        """Distance of planes."""
         return (self.shapes[level][1] + 2 * _MARGIN) * self.stride(level)
 
     def first(self, level: int, plane: int) -> int:
         """Where node (0, 0) of a plane is."""
         return self.starts[level] + (plane + 1) * self.plane_size(level) + _MARGIN * self.stride(level) + _MARGIN
 
-    def coarser(self, level: int, plane: int, *, by: int) -> tuple[int, int]:
-        """First node and stride of the plane that is co-located ``by`` levels above; zeros where there is none."""
+    def coarser(self, level: int, plane: int, *, by: int, column: int = 0) -> tuple[int, int]:
+        """Node over a ``column`` and stride of the plane that is co-located ``by`` levels above; zeros without one."""
         if level + by >= len(self.shapes):
             return 0, 0
-        return self.first(level + by, plane >> by), self.stride(level + by)
+        return self.first(level + by, plane >> by) + (column >> by), self.stride(level + by)
 
     def deltas(self, level: int) -> NDArray[np.int64]:
         """Distances to the neighbours of a node on its own level."""
@@ -120,41 +125,54 @@ class _Layout:
             levels.append(whole[1:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN])
         return levels
 
-    def bands(self, count: int) -> list[list[_Band]]:
+    def blocks(self, level: int) -> list[tuple[int, int]]:
+        """The columns of a level in blocks that the loop is given one after the other: first column and width."""
+        width = self.shapes[level][2]
+        count = -(-width // _BLOCK_COLUMNS)
+        edges = [width * block // count // 16 * 16 for block in range(count)] + [width]
+        return [(low, high - low) for low, high in itertools.pairwise(edges)]
+
+    def bands(self, count: int) -> list[list[Band]]:
         """The rows of all planes, dealt out to ``count`` workers."""
-        dealt: list[list[_Band]] = [[] for _ in range(count)]
+        dealt: list[list[Band]] = [[] for _ in range(count)]
         for level, (planes, rows, _) in enumerate(self.shapes):
             parts = max(1, min(count, planes * rows // _BAND_ROWS))
             for plane in range(planes):
                 edges = [rows * part // parts for part in range(parts + 1)]
                 for part, (low, high) in enumerate(itertools.pairwise(edges)):
-                    dealt[part if parts > 1 else (level + plane) % count].append(_Band(level, plane, (low, high)))
+                    dealt[part if parts > 1 else (level + plane) % count].append(Band(level, plane, (low, high)))
         return [bands for bands in dealt if bands]
 
 
 def _band_gradients(
-    layout: _Layout,
+    layout: Layout,
     values: NDArray[np.float32],
     arrays: Mapping[str, NDArray[np.float32]],
-    bands: Sequence[_Band],
+    bands: Sequence[Band],
     first_level: int,
 ) -> tuple[float, NDArray[np.float32], dict[str, NDArray[np.float64]]]:
     """Bits of some rows, and their gradients by all values and weights."""
     gradient = np.zeros_like(values)
     by_weight: dict[str, NDArray[np.float64]] = {name: np.zeros(arrays[name].shape) for name in CONTEXT_TENSORS}
     bits = 0.0
-    for band in bands:
+    parts = [(band, block) for band in bands for block in layout.blocks(band.level)]
+    for band, (column, width) in parts:
         level = band.level
         bits += plane_gradients(
             values,
             gradient,
-            layout.first(level, band.plane),
+            values,
+            gradient,
+            layout.first(level, band.plane) + column,
             layout.stride(level),
             band.rows,
-            layout.shapes[level][2],
+            width,
             layout.deltas(level),
-            layout.coarser(level, band.plane, by=1),
-            layout.coarser(level, band.plane, by=2),
+            layout.coarser(level, band.plane, by=1, column=column),
+            layout.coarser(level, band.plane, by=2, column=column),
+            _NO_POSITIONS,
+            LARGEST_MEAN,
+            HIGHEST_LOG2_SCALE,
             level_tensors(arrays, first_level + level),
             level_tensors(by_weight, first_level + level),
         )

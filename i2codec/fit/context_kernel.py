@@ -22,8 +22,8 @@ Integers = NDArray[np.int32]
 Indices = NDArray[np.int64]
 
 _LN2 = math.log(2.0)
-_LARGEST_FEATURE, _LARGEST_ACTIVATION, _LARGEST_MEAN = 127.0, 4095.0 / 64.0, 127.0
-_LOWEST_LOG2_SCALE, _HIGHEST_LOG2_SCALE = -4.0, 5.875
+_LARGEST_FEATURE, _LARGEST_ACTIVATION = 127.0, 4095.0 / 64.0
+_LOWEST_LOG2_SCALE = -4.0
 _LEAST_PROBABILITY = 2.0**-16
 
 
@@ -70,7 +70,14 @@ def _sum_of_log2(x: Floats, integers: Integers, scratch: Floats) -> float:
 
 @inlined
 def _laplace(
-    values: Floats, output: Floats, by_value: Floats, by_output: Floats, scratch: Floats, integers: Integers
+    values: Floats,
+    output: Floats,
+    by_value: Floats,
+    by_output: Floats,
+    scratch: Floats,
+    integers: Integers,
+    largest_mean: float,
+    highest_log2_scale: float,
 ) -> float:
     """Bits of a row of latents under Laplace distributions.
 
@@ -84,6 +91,8 @@ def _laplace(
         The gradients: added to, and written.
     scratch, integers:
         ``[7, width]``, the same memory.
+    largest_mean, highest_log2_scale:
+        What means and scales are held at.
     """
     distances, exponents, rates, far_tails, near_tails, masses, log2 = (
         scratch[0],
@@ -94,7 +103,7 @@ def _laplace(
         scratch[5],
         scratch[6],
     )
-    lowest, highest, largest = _f32(_LOWEST_LOG2_SCALE), _f32(_HIGHEST_LOG2_SCALE), _f32(_LARGEST_MEAN)
+    lowest, highest, largest = _f32(_LOWEST_LOG2_SCALE), _f32(highest_log2_scale), _f32(largest_mean)
     half, zero, least = _f32(0.5), _f32(0.0), _f32(_LEAST_PROBABILITY)
     means, scales = output[0], output[1]
     by_mean, by_scale = by_output[0], by_output[1]
@@ -117,7 +126,7 @@ def _laplace(
         by_distance = factor * rate * (far_tail - near_tail)
         gradient = -by_distance if distances[place] > zero else by_distance
         by_value[place] -= gradient
-        by_mean[place] = gradient if abs(means[place]) <= largest else zero
+        by_mean[place] = gradient if abs(means[place]) < largest else zero
         is_free = scales[place] >= lowest and scales[place] <= highest
         by_scale[place] = -_f32(_LN2) * factor * rate * (far * far_tail - near * near_tail) if is_free else zero
     return -_sum_of_log2(masses, integers[5], log2)
@@ -153,7 +162,14 @@ def _add_sums(sums: Doubles, rows: Floats) -> None:
 
 @inlined
 def _gather(
-    x: Floats, values: Floats, node: int, deltas: Indices, row: int, coarser: tuple[int, int], coarsest: tuple[int, int]
+    x: Floats,
+    values: Floats,
+    node: int,
+    deltas: Indices,
+    row: int,
+    coarser: tuple[int, int],
+    coarsest: tuple[int, int],
+    positions: Floats,
 ) -> None:
     """Features ``[features, width]`` of a row of nodes, the first of which is at ``node``."""
     own_count, width = len(deltas), x.shape[1]
@@ -161,6 +177,8 @@ def _gather(
         start = node + deltas[feature]
         x[feature] = values[start : start + width]
     x[own_count:] = 0.0
+    for feature in range(positions.shape[0]):
+        x[own_count + feature] = positions[feature]
     if coarser[1]:
         for feature, first in enumerate(_coarser_rows(row, coarser)):
             for column in range(width):
@@ -220,6 +238,8 @@ def _scatter(
 def plane_gradients(
     values: Floats,
     gradient: Floats,
+    coded: Floats,
+    by_coded: Floats,
     first: int,
     stride: int,
     rows: tuple[int, int],
@@ -227,6 +247,9 @@ def plane_gradients(
     deltas: Indices,
     coarser: tuple[int, int],
     coarsest: tuple[int, int],
+    positions: Floats,
+    largest_mean: float,
+    highest_log2_scale: float,
     weights: tuple[Floats, Floats, Floats, Floats, Floats, Floats],
     by_weights: tuple[Doubles, Doubles, Doubles, Doubles, Doubles, Doubles],
 ) -> float:
@@ -235,7 +258,9 @@ def plane_gradients(
     Parameters
     ----------
     values, gradient:
-        All planes of all levels, each in a margin of zeros, one after the other.
+        What features are read from: all planes of all levels, each in a margin of zeros, one after the other.
+    coded, by_coded:
+        What is coded, in the same places; of a pyramid the same arrays.
     first, stride:
         Where the node (0, 0) of the plane is in ``values``, and how far apart its rows are.
     rows, width:
@@ -244,6 +269,10 @@ def plane_gradients(
         Distance in ``values`` from a node to each of its neighbours on its own level.
     coarser, coarsest:
         ``first`` and ``stride`` of the planes one and two levels coarser; a stride of 0: there is none.
+    positions:
+        ``[features, width]`` of a lattice, in place of what is read from coarser planes; else of no features.
+    largest_mean, highest_log2_scale:
+        What means and scales are held at.
     weights, by_weights:
         C₁, d₁, C₂, d₂, C₃, d₃ and the gradients that are added to.
     """
@@ -259,7 +288,7 @@ def plane_gradients(
     total = 0.0
     for row in range(rows[0], rows[1]):
         node = first + row * stride
-        _gather(x, values, node, deltas, row, coarser, coarsest)
+        _gather(x, values, node, deltas, row, coarser, coarsest, positions)
         np.dot(c1, x, h1)
         _activate(h1, d1)
         np.dot(c2, h1, h2)
@@ -269,7 +298,9 @@ def plane_gradients(
         output[0] += d3[0]
         output[1] += d3[1]
         place = slice(node, node + width)
-        total += _laplace(values[place], output, gradient[place], by_output, scratch, integers)
+        total += _laplace(
+            coded[place], output, by_coded[place], by_output, scratch, integers, largest_mean, highest_log2_scale
+        )
         np.dot(c3_t, by_output, by_h2)
         _hold_back(by_h2, h2)
         np.dot(c2_t, by_h2, by_h1)

@@ -8,9 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from i2codec.container.limits import DEFAULT_LIMITS
 from i2codec.errors import InputError
@@ -26,7 +24,7 @@ from i2codec.signal.description import Kind, SignalDescription
 from i2codec.signal.metrics import psnr_db
 from i2codec.signal.samples import ScatteredSignal
 from i2codec.signal.signal import Signal
-from i2codec.signal.stream import SignalReader
+from i2codec.signal.stream import SignalReader, segments_of
 
 # A tenth of a second: the time of a fit grows with the square of the points (docs/fitting.md).
 _SOUND_SEGMENT_SAMPLES = 4096
@@ -164,18 +162,6 @@ class SignalEncoder:
         if isinstance(self.source, ScatteredSignal):
             yield description, TrainingPoints.of_samples(self.source.samples, description, device=device)
             return
-        for samples in _segments(self.source, length):
+        for samples in segments_of(self.source, length):
             signal = Signal(description.with_length(len(samples)), samples)
             yield signal.description, TrainingPoints.of_signal(signal, device=device)
-
-
-def _segments(reader: SignalReader, length: int) -> Iterator[NDArray[np.float32]]:
-    """Samples cut as :class:`~i2codec.signal.segments.Segments` cuts them, without knowing how many there are."""
-    current = reader.read(length)
-    while len(current):
-        following = reader.read(length)
-        if 2 * len(following) <= length:
-            yield np.concatenate([current, following]) if len(following) else current
-            return
-        yield current
-        current = following

@@ -29,6 +29,13 @@ class PriceGoal:
 
 
 @dataclass(frozen=True)
+class RelativePriceGoal:
+    """The same with a distortion over the power of the sound."""
+
+    lmbda: float
+
+
+@dataclass(frozen=True)
 class SizeGoal:
     """The least distortion in a file of at most ``size_bytes``, all bytes counted."""
 
@@ -51,10 +58,14 @@ class PsnrGoal:
 
 
 Goal = LossGoal | PriceGoal | SizeGoal | PsnrGoal
+AskedGoal = Goal | RelativePriceGoal
+"""What may be asked for before the power of the signal is known."""
 
 DEFAULT_SNR_DB = 25.5
 """What a sound is fitted to where nothing is asked: half a decibel over what is promised."""
 
+_SOUND_LMBDA = 50.0
+"""Relative λ of a sound over λ of a photo: quality 75 is some 25 dB (docs/sound.md)."""
 
 # Quality, and the logarithm to base 10 of λ at which photos have the PSNR of Pillow's JPEG (4:4:4) at
 # the same number: read off the medians of six crops (docs/grid.md) from 10 to 90, continued from there.
@@ -80,3 +91,12 @@ def lmbda_of_quality(quality: int) -> float:
     above = next(number for number, (knot, _) in enumerate(_QUALITY_LOG_LMBDA) if knot >= quality)
     (low, at_low), (high, at_high) = _QUALITY_LOG_LMBDA[max(above - 1, 0)], _QUALITY_LOG_LMBDA[max(above, 1)]
     return math.pow(10.0, at_low + (at_high - at_low) * (quality - low) / (high - low))
+
+
+def sound_lmbda_of_quality(quality: int) -> float:
+    """λ of a quality from 0 to 100 over the power of a sound; raises as :func:`lmbda_of_quality`.
+
+    >>> round(sound_lmbda_of_quality(75), 4)
+    0.0234
+    """
+    return _SOUND_LMBDA * lmbda_of_quality(quality)

@@ -34,10 +34,11 @@ from i2codec.fit.grid_step_count import measure_grid_step_count
 from i2codec.fit.grid_window_loop import WindowedGridRun
 from i2codec.fit.pricing import Pricing
 from i2codec.fit.progress import Progress, Reporter
-from i2codec.payload.file import StoredGrid, StoredSignal
+from i2codec.payload.file import StoredSignal
 from i2codec.payload.grid_section import QuantisedGridNetwork, proved_contraction
 from i2codec.payload.latent_tiles import LatentTiles
 from i2codec.payload.latents_section import LatentPyramid
+from i2codec.payload.stored_grid import StoredGrid
 from i2codec.prior.priors import Priors, prior_for
 from i2codec.signal.colour import channel_weights, to_fitted, transform_for, with_opacity_margin
 from i2codec.signal.description import Kind, SignalDescription

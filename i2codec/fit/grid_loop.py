@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from i2codec.errors import FitError
 from i2codec.fit.checkpoint import Checkpoint, CheckpointPart
 from i2codec.fit.clock import Clock
-from i2codec.fit.grid_model import LATENT_SCALE, GridModel, GridObjective
+from i2codec.fit.grid_model import LATENT_SCALE, GridModel, Solve
 from i2codec.fit.pricing import Pricing
 from i2codec.fit.progress import Progress, Reporter
 from i2codec.fit.soap import Soap
@@ -66,6 +66,21 @@ class GridPhase:
     soap_betas: tuple[float, float] = (0.95, 0.95)
 
 
+class Objective(Protocol):
+    """What a model is fitted to, see :class:`~i2codec.fit.grid_model.GridObjective`."""
+
+    point_count: int
+    """Native grid points of the signal, over which the rate is counted."""
+
+    def parts(self, model: Any, latents: Sequence[Tensor], solve: Solve) -> tuple[Tensor, Tensor]:
+        """Distortion, and bits per native grid point, of latents whose states ``solve`` finds: two scalars."""
+        ...
+
+    def decoded(self, model: Any, *, steps: int) -> tuple[float, float]:
+        """The same of the rounded latents, solved from zero in ``steps``."""
+        ...
+
+
 class GridRun:
     """One phase of the fit of one model.
 
@@ -90,7 +105,7 @@ class GridRun:
     def __init__(
         self,
         model: GridModel,
-        objective: GridObjective,
+        objective: Objective,
         phase: GridPhase,
         clock: Clock,
         *,
@@ -104,11 +119,11 @@ class GridRun:
         self._model, self._objective, self._phase, self._clock = model, objective, phase, clock
         self._pricing, self._gradient_steps, self._overhead_bytes = pricing, gradient_steps, overhead_bytes
         self._seed = seed
-        self._generator = torch.Generator(device=objective.target.device).manual_seed(seed)
+        self._generator = torch.Generator(device=model.device).manual_seed(seed)
         self._networks, self._point_count = model.networks(), objective.point_count
         self._latents, self._latent_factor = model.latents[phase.first_level :], latent_factor
         self._optimisers = self._make_optimisers()
-        self._state: Tensor | None = None
+        self._states: dict[int, Tensor] = {}
         self._step = 0
         self._last = (math.nan, math.nan)
 
@@ -150,10 +165,7 @@ class GridRun:
 
     def _take_step(self, fraction: float) -> None:
         model, objective, phase = self._model, self._objective, self._phase
-        latents = self._noisy(fraction)
-        state = self._solve(model.field.inject(objective.reader(latents)))
-        distortion = objective.distortion(model.field.read_out(state))
-        rate = objective.rate(model, latents)
+        distortion, rate = objective.parts(model, self._noisy(fraction), self._solve)
         self._last = float(distortion.detach()), float(rate.detach())
         if not math.isfinite(sum(self._last)):
             raise FitError("the loss is not finite: the fit diverged; try another --seed")
@@ -169,7 +181,6 @@ class GridRun:
                 nn.utils.clip_grad_norm_(group["params"], LARGEST_GRADIENT)
                 group["lr"] = group["factor"] * step
             optimiser.step()
-        self._state = state.detach()
         self._step += 1
 
     def _learning_rate(self, fraction: float) -> float:
@@ -189,13 +200,13 @@ class GridRun:
             for latent in self._latents
         ]
 
-    def _solve(self, u: Tensor) -> Tensor:
-        """States with the gradient of the last applications of F, from the state of the step before."""
+    def _solve(self, u: Tensor, key: int = 0) -> Tensor:
+        """States with the gradient of the last applications of F, from the state under ``key`` of the step before."""
         field = self._model.field
         recurrence = field.recurrence()
         if recurrence is None:
             return u
-        state, applications = self._state, self._gradient_steps
+        state, applications = self._states.get(key), self._gradient_steps
         if field.architecture.unrolled:
             state, applications = u, applications - 1  # the first application, from zero
         elif state is None:
@@ -203,6 +214,7 @@ class GridRun:
                 state = field.state(u, steps=_DECODED_STEPS)
         for _ in range(applications):
             state = field.layer(state, u, recurrence)
+        self._states[key] = state.detach()
         return state
 
     def _report(self, reporter: Reporter, fraction: float) -> None:
@@ -224,7 +236,7 @@ class GridRun:
             "latents": [latent.detach().clone() for latent in self._model.latents],
             "networks": [network.detach().clone() for network in self._networks],
             "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
-            "state": self._state,
+            "states": self._states,
             "noise": self._generator.get_state(),
             "lmbda": self._pricing.lmbda,
         }
@@ -239,8 +251,7 @@ class GridRun:
                     tensor.copy_(saved)
         for optimiser, saved in zip(self._optimisers, snapshot["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-        device = self._objective.target.device
-        self._state = None if snapshot["state"] is None else snapshot["state"].to(device)
+        self._states = {key: state.to(self._model.device) for key, state in snapshot["states"].items()}
         self._generator.set_state(snapshot["noise"])
         self._pricing.lmbda = snapshot["lmbda"]
 

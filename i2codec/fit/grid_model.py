@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +23,9 @@ LATENT_SCALE = 16.0
 """Latents are trained at a sixteenth of their size, so that one learning rate suits all parameters."""
 
 Reader = LatentReader | FastLatentReader
+
+Solve = Callable[..., Tensor]
+"""u ``[S, *grid]``, and a number of its own where there are several → states of the same shape."""
 
 _TYPICAL_STEP = 2.0**-5
 """Of the order of what the search chose for networks in the fits looked at, 2⁻³ to 2⁻⁹."""
@@ -88,6 +91,11 @@ class GridModel:
         field = _kind(device).from_stored(network).to(device)
         return cls([], field, nn.ParameterDict(tensors).requires_grad_(False))
 
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return self.networks()[0].device
+
     def networks(self) -> list[nn.Parameter]:
         """Parameters of the synthesis and of the context model."""
         return list(self.named_networks().values())
@@ -108,8 +116,11 @@ class GridModel:
     def network_bits(self) -> Tensor:
         """About what the networks cost beyond their priors, a scalar with gradient.
 
-        A smooth stand-in for the coded size, which is found by a search at the end.
+        A smooth stand-in for the coded size, which is found by a search at the end. Finished networks
+        are not counted.
         """
+        if not self.priors:
+            return torch.zeros((), device=self.device)
         costs = [
             torch.log2(1.0 + (parameter - prior).abs() / _TYPICAL_STEP).sum()
             for parameter, prior in zip(self.networks(), self.priors, strict=True)
@@ -162,6 +173,11 @@ class GridObjective:
         """Bits per native grid point of ``latents`` from ``first_level`` on, a scalar."""
         count = fast_latent_bits if self.target.device.type == "cpu" else latent_bits
         return count(latents, dict(model.context.items()), first_level=self.first_level) / self.point_count
+
+    def parts(self, model: GridModel, latents: Sequence[Tensor], solve: Solve) -> tuple[Tensor, Tensor]:
+        """Distortion and rate of ``latents`` from ``first_level`` on, whose states ``solve`` finds."""
+        state = solve(model.field.inject(self.reader(latents)))
+        return self.distortion(model.field.read_out(state)), self.rate(model, latents)
 
     @torch.no_grad()
     def decoded(self, model: GridModel, *, steps: int) -> tuple[float, float]:

@@ -48,7 +48,7 @@ class WindowedGridRun(GridRun):
             level_count=len(self._model.latents),
             first_level=first_level,
         )
-        self._state = None  # of another window
+        self._states = {}  # those of another window do not help
         super()._take_step(fraction)
         self._move(window, rate=self._latent_factor * self._learning_rate(fraction))
 

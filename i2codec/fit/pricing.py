@@ -77,6 +77,16 @@ class Pricing:
             case _:
                 return 0.0
 
+    def is_met(self, *, distortion: float, size_bytes: int) -> bool:
+        """Whether a finished file has what was asked for."""
+        match self.goal:
+            case SizeGoal(wanted):
+                return size_bytes <= wanted
+            case PsnrGoal(wanted_db):
+                return distortion <= math.pow(10.0, -wanted_db / 10.0)
+            case _:
+                return True
+
     def retry(self, *, distortion: float, size_bytes: int) -> bool:
         """Move λ by what a finished file misses, by a secant; false if it has what was asked for."""
         self._is_following = False

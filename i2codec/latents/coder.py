@@ -13,11 +13,18 @@ __all__ = ["code_lengths", "decode_latents", "encode_latents"]
 
 
 def encode_latents(
-    values: Integers, *, coarser: Integers | None, coarsest: Integers | None, model: ContextModel, level: int
+    values: Integers,
+    *,
+    coarser: Integers | None,
+    coarsest: Integers | None,
+    model: ContextModel,
+    level: int,
+    column_count: int | None = None,
 ) -> bytes:
     """Code a grid or tile ``[T, H, W]``; arguments and errors are those of :meth:`LatentCoder.code`."""
     encoder = LatentEncoder(model)
-    encoder.code(values, shape=np.shape(values), coarser=coarser, coarsest=coarsest, level=level)
+    grids = {"coarser": coarser, "coarsest": coarsest}
+    encoder.code(values, shape=np.shape(values), **grids, level=level, column_count=column_count)
     return encoder.to_bytes()
 
 
@@ -29,11 +36,12 @@ def decode_latents(
     coarsest: Integers | None,
     model: ContextModel,
     level: int,
+    column_count: int | None = None,
 ) -> NDArray[np.int32]:
     """Latents ``[T, H, W]`` of the given shape from what :func:`encode_latents` made of them.
 
     Whatever the bytes are, it ends, in a time that follows from the sizes of ``shape`` and
-    ``data``. What it returns is at most 32767 in magnitude, and encodes to ``data`` and nothing
+    ``data``. What it returns is at most the template's largest in magnitude, and encodes to ``data`` and nothing
     else. It takes some six bytes of memory a node: the caller holds ``shape`` against its limits.
 
     Raises
@@ -44,6 +52,7 @@ def decode_latents(
         If another argument is not as :meth:`LatentCoder.code` says.
     """
     decoder = LatentDecoder(data, model)
-    grid = decoder.code(None, shape=shape, coarser=coarser, coarsest=coarsest, level=level)
+    grids = {"coarser": coarser, "coarsest": coarsest}
+    grid = decoder.code(None, shape=shape, **grids, level=level, column_count=column_count)
     decoder.finish()
     return grid

@@ -31,6 +31,8 @@ NO_SYMBOL, TOO_LARGE = 1, 2
 BORDER = 2
 """Zeros around each plane of the grid that is coded; planes of the coarser grid have half as many."""
 _LARGEST_LATENT = 2**15 - 1
+_LARGEST_OF_LATTICE = 2**22 - 1
+_LAST_SCALE, _LAST_OF_LATTICE = 79, 143
 _LARGEST_FEATURE = 127
 
 _i32, _u32, _u64 = np.int32, np.uint32, np.uint64
@@ -91,14 +93,14 @@ def _uniform(words: Any, state: Any, encoding: bool, value: int, bits: int) -> A
 
 
 @_inline
-def _escaped(words: Any, state: Any, encoding: bool, residual: int, radius: int) -> Any:
+def _escaped(words: Any, state: Any, encoding: bool, residual: int, radius: int, length_bits: int) -> Any:
     """Code a residual beyond the radius: sign, length and mantissa of what it exceeds it by."""
     excess = abs(residual) - radius
     length = 0
     while encoding and excess >> (length + 1):
         length += 1
     negative = _uniform(words, state, encoding, residual < 0, 1)
-    length = _uniform(words, state, encoding, length, 4)
+    length = _uniform(words, state, encoding, length, length_bits)
     mantissa = _uniform(words, state, encoding, excess - (1 << length), length)
     magnitude = radius + (1 << length) + mantissa
     return -magnitude if negative else magnitude
@@ -116,13 +118,32 @@ def _symbol(cumulative: Any, middle: int, share: int) -> int:
 
 
 @_inline
-def _escape_bits(residual: int, radius: int) -> float:
+def _escape_bits(residual: int, radius: int, length_bits: int) -> float:
     excess = abs(residual) - radius
-    bits = 5.0
+    bits = 1.0 + length_bits
     while excess > 1:
         excess >>= 1
         bits += 1.0
     return bits
+
+
+@_inline
+def _companded(value: int) -> int:
+    """As ``template.companded``."""
+    n = abs(value) + 1
+    octave = 0
+    while n >> (octave + 1):
+        octave += 1
+    return 4 * octave + ((n << 2) >> octave) - 4
+
+
+@_inline
+def _lattice_features(x: Any, near: Any, at: int, reach: Any, positions: Any, column: int) -> None:
+    """Gather the features of a node of a lattice, given its place in the padded planes."""
+    for n in range(reach.size):
+        x[n] = near[_u64(at + reach[n])]
+    for n in range(positions.shape[1]):
+        x[reach.size + n] = positions[0, n, column]
 
 
 @_inline
@@ -142,7 +163,7 @@ def _features(x: Any, near: Any, at: int, reach: Any, coarser: Any, coarsest: An
 
 
 @_inline
-def _predict(x: Any, h1: Any, h2: Any, weights: Any, features: int, width: int) -> tuple[int, int]:
+def _predict(x: Any, h1: Any, h2: Any, weights: Any, features: int, width: int, last_scale: int) -> tuple[int, int]:
     """Mean and scale of a node, as in ``ContextModel``.
 
     Features and width are constants where this is inlined, so LLVM unrolls the inner loops and
@@ -164,7 +185,7 @@ def _predict(x: Any, h1: Any, h2: Any, weights: Any, features: int, width: int) 
     for p in range(width):
         mean = _i32(mean + w3[0, p] * h2[p])
         scale = _i32(scale + w3[1, p] * h2[p])
-    return min(max((mean + 2**11) >> 12, -2032), 2032), min(max(((scale + 2**12) >> 13) + 32, 0), 79)
+    return min(max((mean + 2**11) >> 12, -2032), 2032), min(max(((scale + 2**12) >> 13) + 32, 0), last_scale)
 
 
 def _compiled(function: Callable[..., None]) -> Callable[..., None]:
@@ -177,7 +198,11 @@ def _compiled(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @functools.cache
-def _traversal(features: int, width: int) -> Callable[..., None]:
+def _traversal(features: int, width: int, is_lattice: bool) -> Callable[..., None]:
+    largest = _LARGEST_OF_LATTICE if is_lattice else _LARGEST_LATENT
+    last_scale = _LAST_OF_LATTICE if is_lattice else _LAST_SCALE
+    length_bits = 5 if is_lattice else 4
+
     def traverse(
         mode: int,
         values: NDArray[np.int32],
@@ -198,8 +223,16 @@ def _traversal(features: int, width: int) -> Callable[..., None]:
             for i in range(rows):
                 at = start + (t * (rows + 2 * BORDER) + i) * (columns + 2 * BORDER)
                 for j in range(columns):
-                    _features(x, near, at, reach, coarser, coarsest, (t, i, j))
-                    mean, scale = _predict(x, h1, h2, weights, features, width)
+                    if is_lattice:
+                        _lattice_features(x, near, at, reach, coarser, j)
+                    else:
+                        _features(x, near, at, reach, coarser, coarsest, (t, i, j))
+                    mean, scale = _predict(x, h1, h2, weights, features, width, last_scale)
+                    low_bits, low = 0, 0
+                    if is_lattice:  # large latents are cut: what is left of them has a mean of −½
+                        low_bits = max(0, (scale - 72) >> 3)
+                        mean = -8 if low_bits else 0
+                        scale -= 8 * low_bits
                     centre = (mean + 8) >> 4
                     radius = radii[scale]
                     middle = middles[16 * scale + mean - 16 * centre + 8]
@@ -207,25 +240,31 @@ def _traversal(features: int, width: int) -> Callable[..., None]:
                     if mode == DECODE:
                         symbol = _symbol(cumulative, middle, _share(state, 16))
                     else:
-                        residual = values[t, i, j] - centre
+                        residual = (values[t, i, j] >> low_bits) - centre
                         symbol = residual if abs(residual) <= radius else radius + 1
                     before, after = cumulative[middle + symbol], cumulative[middle + symbol + 1]
                     if mode == MEASURE:
-                        lengths[t, i, j] = 16 - np.log2(after - before)
+                        lengths[t, i, j] = 16 + low_bits - np.log2(after - before)
                         if symbol > radius:
-                            lengths[t, i, j] += _escape_bits(residual, radius)
+                            lengths[t, i, j] += _escape_bits(residual, radius, length_bits)
                     else:
                         _narrow(words, state, encoding, before, after - before, 16)
                         if symbol > radius:
-                            symbol = _escaped(words, state, encoding, residual, radius)
+                            symbol = _escaped(words, state, encoding, residual, radius, length_bits)
+                        if low_bits:
+                            low = values[t, i, j] & ((1 << low_bits) - 1)
+                            low = _uniform(words, state, encoding, low, low_bits)
                     if mode == DECODE:
-                        value = centre + symbol
-                        if abs(value) > _LARGEST_LATENT:
+                        value = ((centre + symbol) << low_bits) | low
+                        if abs(value) > largest:
                             state[FAULT] = _u64(TOO_LARGE)
                         if state[FAULT]:
                             return
                         values[t, i, j] = value
-                        near[at] = min(max(value, -_LARGEST_FEATURE), _LARGEST_FEATURE)
+                        if is_lattice:
+                            near[at] = _companded(value)
+                        else:
+                            near[at] = min(max(value, -_LARGEST_FEATURE), _LARGEST_FEATURE)
                     at += 1
 
     return _compiled(traverse)
@@ -234,8 +273,8 @@ def _traversal(features: int, width: int) -> Callable[..., None]:
 _lock = threading.Lock()
 
 
-def traversal(*, features: int, width: int) -> Callable[..., None]:
-    """The loop for models of so many features and hidden units, a multiple of 16.
+def traversal(*, features: int, width: int, is_lattice: bool = False) -> Callable[..., None]:
+    """The loop for models of so many features and hidden units, a multiple of 16; a lattice has one of its own.
 
     Its arguments are what to do (DECODE, ENCODE or MEASURE); the grid ``[T, H, W]`` int32, which
     DECODE fills; where MEASURE writes bits, float64 of the same shape; the tuples of neighbouring
@@ -243,4 +282,4 @@ def traversal(*, features: int, width: int) -> Callable[..., None]:
     ``[5]`` uint64. Every combination of numbers is compiled once.
     """
     with _lock:  # threads that come first together would each compile their own
-        return _traversal(features, width)
+        return _traversal(features, width, is_lattice)

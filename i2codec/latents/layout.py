@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from i2codec.errors import OptionError
 from i2codec.latents.model import ContextModel
-from i2codec.latents.template import LARGEST_FEATURE, LARGEST_LATENT, Template, coarser_shape
+from i2codec.latents.template import LARGEST_FEATURE, Template, coarser_shape, positions
 
 __all__ = ["Integers", "checked_shape", "checked_values", "kernel_grids", "kernel_weights"]
 
@@ -26,30 +26,44 @@ def checked_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return planes, rows, columns
 
 
-def checked_values(values: Integers, shape: tuple[int, int, int]) -> NDArray[np.int32]:
+def checked_values(values: Integers, shape: tuple[int, int, int], *, largest: int) -> NDArray[np.int32]:
     """A copy of a grid of this shape whose values can be coded, or an :class:`OptionError`."""
     array = _integers("latents", values)
     if array.shape != shape:
         raise OptionError(f"latents of shape {list(array.shape)}; expected {list(shape)}")
-    if array.min() < -LARGEST_LATENT or array.max() > LARGEST_LATENT:
-        raise OptionError(f"latents of {array.min()} to {array.max()}; at most ±{LARGEST_LATENT} can be coded")
+    if array.min() < -largest or array.max() > largest:
+        raise OptionError(f"latents of {array.min()} to {array.max()}; at most ±{largest} can be coded")
     return np.array(array, dtype=np.int32, order="C")
 
 
 def kernel_grids(
-    values: NDArray[np.int32], coarser: Integers | None, coarsest: Integers | None, template: Template, border: int
+    values: NDArray[np.int32],
+    coarser: Integers | None,
+    coarsest: Integers | None,
+    template: Template,
+    border: int,
+    column_count: int,
 ) -> tuple[NDArray[np.int8], int, NDArray[np.int64], NDArray[np.int8], NDArray[np.int8]]:
     """The grids that features are read from, clamped to a byte.
 
     They are: the grid itself, flat, with a plane of zeros before it and ``border`` zeros around
     each plane; the place of its first node; how far from a node its neighbours lie; the next
-    coarser grid with one zero around each plane; the one after.
+    coarser grid with one zero around each plane; the one after. In place of these two a lattice has
+    the features of its columns, ``[1, features, columns]``.
     """
+    is_lattice = template is Template.LATTICE
     half = coarser_shape(values.shape)
-    near = np.pad(_clamped(values), ((1, 0), (border, border), (border, border)))
+    own = _companded(values) if is_lattice else _clamped(values)
+    near = np.pad(own, ((1, 0), (border, border), (border, border)))
     _, rows, columns = near.shape
     start = (rows + border) * columns + border
     reach = np.array([(t * rows + y) * columns + x for t, y, x in template.offsets], dtype=np.int64)
+    if is_lattice:
+        if coarser is not None or coarsest is not None or column_count < values.shape[2]:
+            raise OptionError(f"a lattice of {values.shape[2]} of {column_count} columns beside coarser grids")
+        of_columns = np.array(positions(column_count), dtype=np.int8).T[:, : values.shape[2]]
+        of_columns = np.pad(of_columns, ((0, 1), (0, 0)))  # and the feature that waits
+        return near.ravel(), start, reach, np.ascontiguousarray(of_columns[None]), np.zeros((1, 1, 1), dtype=np.int8)
     beside = np.pad(_neighbour("coarser", coarser, half), ((0, 0), (1, 1), (1, 1)))
     return near.ravel(), start, reach, beside, _neighbour("coarsest", coarsest, coarser_shape(half))
 
@@ -88,6 +102,14 @@ def _integers(name: str, values: Integers) -> Integers:
 
 def _clamped(values: Integers) -> NDArray[np.int8]:
     return np.clip(values, -LARGEST_FEATURE, LARGEST_FEATURE).astype(np.int8)
+
+
+def _companded(values: NDArray[np.int32]) -> NDArray[np.int8]:
+    """As :func:`~i2codec.latents.template.companded`, element by element."""
+    n = np.abs(values.astype(np.int64)) + 1
+    octave = np.frexp(n.astype(np.float64))[1] - 1  # exact: n is far below 2⁵³
+    steps: NDArray[np.int64] = 4 * octave + ((n << 2) >> octave) - 4
+    return steps.astype(np.int8)
 
 
 def _neighbour(name: str, values: Integers | None, shape: tuple[int, ...]) -> NDArray[np.int8]:

@@ -36,10 +36,11 @@ class ContextModel:
         mean = clamp((o[0] + 2¹¹) >> 12, −2032, 2032)     in sixteenths
         scale = clamp(((o[1] + 2¹²) >> 13) + 32, 0, 79)    number k of the scale 2^(k/8 − 4)
 
-    so o[0] is the mean and o[1] the binary logarithm of the scale, with 16 fractional bits.
+    or, for a lattice, mean = 0 and a scale of up to 143. So o[0] is the mean and o[1] the binary
+    logarithm of the scale, with 16 fractional bits.
 
     No sum leaves 32 bits, in whatever order it is taken: the magnitudes of its terms add up to at
-    most 22 · 8191 · 127 + 2¹⁷ < 2²⁵ in the first layer and to at most
+    most 23 · 8191 · 127 + 2¹⁷ < 2²⁵ in the first layer and to at most
     4095 · 2¹⁰ + 32 · 8191 · 4095 + 2¹⁷ · 2⁶ < 1.1 · 10⁹ < 2³¹ in the others
     (:func:`largest_sums`), and the constants added before a shift are at most 2¹².
 

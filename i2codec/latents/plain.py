@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from i2codec.errors import FormatError
 from i2codec.latents.model import ContextModel
 from i2codec.latents.tables import load_latent_tables
-from i2codec.latents.template import LARGEST_LATENT
+from i2codec.latents.template import Template, companded, positions
 
 __all__ = ["RangeCoder", "decode_plain", "encode_plain", "features", "predict", "traverse"]
 
@@ -23,28 +23,41 @@ Coarser = tuple[Integers | None, Integers | None]
 """The grids one and two levels coarser."""
 
 
-def encode_plain(values: Integers, *, coarser: Coarser, model: ContextModel, level: int) -> bytes:
+def encode_plain(
+    values: Integers, *, coarser: Coarser, model: ContextModel, level: int, column_count: int | None = None
+) -> bytes:
     """Bytes of a grid ``[T, H, W]``."""
     coder = RangeCoder(None)
-    traverse(values, coder, coarser=coarser, model=model, level=level)
+    traverse(values, coder, coarser=coarser, model=model, level=level, column_count=column_count)
     return coder.shortest()
 
 
 def decode_plain(
-    data: bytes, *, shape: tuple[int, int, int], coarser: Coarser, model: ContextModel, level: int
+    data: bytes,
+    *,
+    shape: tuple[int, int, int],
+    coarser: Coarser,
+    model: ContextModel,
+    level: int,
+    column_count: int | None = None,
 ) -> NDArray[np.int32]:
     """The grid that ``data`` codes, or a :class:`FormatError`."""
     coder = RangeCoder(data)
     grid = np.zeros(shape, dtype=np.int32)
-    traverse(grid, coder, coarser=coarser, model=model, level=level)
+    traverse(grid, coder, coarser=coarser, model=model, level=level, column_count=column_count)
     if coder.shortest() != data:
         raise FormatError("these bytes are not the shortest code of what they hold")
     return grid
 
 
-def features(grid: Integers, coarser: Coarser, model: ContextModel, node: tuple[int, ...]) -> list[int]:
+def features(
+    grid: Integers, coarser: Coarser, model: ContextModel, node: tuple[int, ...], *, column_count: int | None = None
+) -> list[int]:
     """The features of a node (t, i, j), in order."""
     t, i, j = node
+    if model.template is Template.LATTICE:
+        near = [companded(_read(grid, t + dt, i + dy, j + dx)) for dt, dy, dx in model.template.offsets]
+        return near + positions(column_count or grid.shape[2])[j] + [0]
     s, r = (1 if i % 2 else -1), (1 if j % 2 else -1)
     values = [_read(grid, t + dt, i + dy, j + dx) for dt, dy, dx in model.template.offsets]
     for dy, dx in ((0, 0), (0, r), (s, 0), (s, r)):
@@ -68,7 +81,10 @@ def predict(x: list[int], model: ContextModel, level: int) -> tuple[int, int]:
         for h, w, b in zip(h1, model.w2[n], model.b2[n], strict=True)
     ]
     mean, scale = (_dot(w, h2) + (int(b) << 6) for w, b in zip(model.w3[n], model.b3[level], strict=True))
-    return min(max((mean + 2**11) >> 12, -2032), 2032), min(max(((scale + 2**12) >> 13) + 32, 0), 79)
+    if model.template is Template.LATTICE:
+        mean = 0
+    last = model.template.scale_count - 1
+    return min(max((mean + 2**11) >> 12, -2032), 2032), min(max(((scale + 2**12) >> 13) + 32, 0), last)
 
 
 def _dot(weights: NDArray[np.int32], x: list[int]) -> int:
@@ -119,18 +135,34 @@ class RangeCoder:
         raise AssertionError("an interval is never empty")
 
 
-def traverse(grid: Integers, coder: RangeCoder, *, coarser: Coarser, model: ContextModel, level: int) -> None:
+def traverse(
+    grid: Integers,
+    coder: RangeCoder,
+    *,
+    coarser: Coarser,
+    model: ContextModel,
+    level: int,
+    column_count: int | None = None,
+) -> None:
     """Code all nodes in raster order; a decoder fills ``grid`` on the way."""
     for node in np.ndindex(grid.shape):
-        mean, scale = predict(features(grid, coarser, model, node), model, level)
+        mean, scale = predict(features(grid, coarser, model, node, column_count=column_count), model, level)
+        low_bits = max(0, (scale - 72) >> 3) if model.template is Template.LATTICE else 0
+        if low_bits:  # what is left of a latent without them has a mean of −½
+            mean, scale = -8, scale - 8 * low_bits
         centre = (mean + 8) >> 4
-        value = centre + _residual(int(grid[node]) - centre, coder, scale=scale, phase=mean - 16 * centre + 8)
-        if abs(value) > LARGEST_LATENT:
+        phase, length_bits = mean - 16 * centre + 8, 5 if model.template is Template.LATTICE else 4
+        residual = _residual(
+            (int(grid[node]) >> low_bits) - centre, coder, scale=scale, phase=phase, length_bits=length_bits
+        )
+        low = coder.uniform(int(grid[node]) & ((1 << low_bits) - 1), low_bits)
+        value = ((centre + residual) << low_bits) | low
+        if abs(value) > model.template.largest_latent:
             raise FormatError(f"a latent of {value}")
         grid[node] = value
 
 
-def _residual(residual: int, coder: RangeCoder, *, scale: int, phase: int) -> int:
+def _residual(residual: int, coder: RangeCoder, *, scale: int, phase: int, length_bits: int) -> int:
     tables = load_latent_tables(1)
     radius, middle = int(tables.radii[scale]), int(tables.middles[16 * scale + phase])
     row = tables.cumulative[middle - radius : middle + radius + 3].tolist()
@@ -143,7 +175,7 @@ def _residual(residual: int, coder: RangeCoder, *, scale: int, phase: int) -> in
         return index - radius
     excess = abs(residual) - radius if coder.data is None else 1
     negative = coder.uniform(int(residual < 0), 1)
-    length = coder.uniform(excess.bit_length() - 1, 4)
+    length = coder.uniform(excess.bit_length() - 1, length_bits)
     mantissa = coder.uniform(excess - (1 << length), length)
     magnitude = radius + (1 << length) + mantissa
     return -magnitude if negative else magnitude

@@ -16,7 +16,7 @@ from i2codec.errors import FormatError
 from i2codec.latents.layout import Integers, checked_shape, checked_values, kernel_grids, kernel_weights
 from i2codec.latents.model import ContextModel
 from i2codec.latents.tables import load_latent_tables
-from i2codec.latents.template import LARGEST_LATENT
+from i2codec.latents.template import Template
 
 __all__ = ["LatentCoder", "LatentDecoder", "LatentEncoder", "code_lengths"]
 
@@ -40,22 +40,24 @@ class LatentCoder(abc.ABC):
         coarser: Integers | None,
         coarsest: Integers | None,
         level: int,
+        column_count: int | None = None,
     ) -> NDArray[np.int32]:
         """Code a grid or tile ``[T, H, W]``: an encoder takes its values and returns them, a decoder takes ``None``.
 
         ``coarser`` and ``coarsest`` are the grids of the next two coarser levels over the same
         area, ⌈n/2⌉ and ⌈n/4⌉ nodes along an axis of n; ``None`` stands for zeros. ``level`` says
-        which of the model's biases to use.
+        which of the model's biases to use. A lattice has no coarser grids; ``column_count`` is the
+        number of all its columns, where only the first are coded.
 
         Raises
         ------
         OptionError
-            If a type, a shape or the level is not as said, or a value is over 32767 in magnitude.
+            If a type, a shape or the level is not as said, or a value is over the template's largest.
         FormatError
             In a decoder, if no encoder can have written the bytes. It cannot go on after that.
         """
         grid = self._grid(values, checked_shape(shape))
-        self._code(grid, levels=(coarser, coarsest), level=level)
+        self._code(grid, levels=(coarser, coarsest), level=level, column_count=column_count)
         return grid
 
     @abc.abstractmethod
@@ -63,7 +65,14 @@ class LatentCoder(abc.ABC):
         """The grid to code, or to decode into."""
 
     @abc.abstractmethod
-    def _code(self, grid: NDArray[np.int32], *, levels: tuple[Integers | None, Integers | None], level: int) -> None:
+    def _code(
+        self,
+        grid: NDArray[np.int32],
+        *,
+        levels: tuple[Integers | None, Integers | None],
+        level: int,
+        column_count: int | None,
+    ) -> None:
         """Code a grid that was checked; a decoder fills it."""
 
 
@@ -77,17 +86,34 @@ class LatentEncoder(LatentCoder):
 
     def _grid(self, values: Integers | None, shape: tuple[int, int, int]) -> NDArray[np.int32]:
         assert values is not None  # an encoder is always given its values
-        return checked_values(values, shape)
+        return checked_values(values, shape, largest=self._model.template.largest_latent)
 
-    def _code(self, grid: NDArray[np.int32], *, levels: tuple[Integers | None, Integers | None], level: int) -> None:
+    def _code(
+        self,
+        grid: NDArray[np.int32],
+        *,
+        levels: tuple[Integers | None, Integers | None],
+        level: int,
+        column_count: int | None,
+    ) -> None:
         from i2codec.latents import kernel
 
-        # A node takes at most 36 bits and a little: 16 for the escape symbol, 1 + 4 + 15 after it.
-        room = 2 + grid.size * 5 // 4
+        # A node takes at most 36 bits and a little: 16 for the escape symbol, 1 + 4 + 15 after it. One of
+        # a lattice takes 16, 1 + 5 + 22, or 8 low bits in place of as many of the 22.
+        room = 2 + grid.size * (6 if self._model.template is Template.LATTICE else 5) // 4
         written = self._words[: self._word_count]
         if len(self._words) < len(written) + room:
             self._words = np.concatenate([written, np.empty(len(written) + room, dtype=np.uint32)])
-        _traverse(kernel.ENCODE, grid, self._words, self._state, levels=levels, model=self._model, level=level)
+        _traverse(
+            kernel.ENCODE,
+            grid,
+            self._words,
+            self._state,
+            levels=levels,
+            model=self._model,
+            level=level,
+            column_count=column_count,
+        )
 
     @property
     def _word_count(self) -> int:
@@ -120,13 +146,29 @@ class LatentDecoder(LatentCoder):
         assert values is None  # a decoder has none to be given
         return np.zeros(shape, dtype=np.int32)
 
-    def _code(self, grid: NDArray[np.int32], *, levels: tuple[Integers | None, Integers | None], level: int) -> None:
+    def _code(
+        self,
+        grid: NDArray[np.int32],
+        *,
+        levels: tuple[Integers | None, Integers | None],
+        level: int,
+        column_count: int | None,
+    ) -> None:
         from i2codec.latents import kernel
 
-        _traverse(kernel.DECODE, grid, self._words, self._state, levels=levels, model=self._model, level=level)
+        _traverse(
+            kernel.DECODE,
+            grid,
+            self._words,
+            self._state,
+            levels=levels,
+            model=self._model,
+            level=level,
+            column_count=column_count,
+        )
         fault = int(self._state[kernel.FAULT])
         if fault == kernel.TOO_LARGE:
-            raise FormatError(f"coded latents hold one of a magnitude over {LARGEST_LATENT}")
+            raise FormatError(f"coded latents hold one of a magnitude over {self._model.template.largest_latent}")
         if fault:
             raise FormatError("coded latents are corrupt: no symbol matches the range coder's state")
 
@@ -145,7 +187,13 @@ class LatentDecoder(LatentCoder):
 
 
 def code_lengths(
-    values: Integers, *, coarser: Integers | None, coarsest: Integers | None, model: ContextModel, level: int
+    values: Integers,
+    *,
+    coarser: Integers | None,
+    coarsest: Integers | None,
+    model: ContextModel,
+    level: int,
+    column_count: int | None = None,
 ) -> NDArray[np.float64]:
     """Bits ``[T, H, W]`` that each node costs; arguments and errors are those of ``LatentCoder.code``.
 
@@ -154,11 +202,21 @@ def code_lengths(
     """
     from i2codec.latents import kernel
 
-    grid = checked_values(values, checked_shape(np.shape(values)))
+    grid = checked_values(values, checked_shape(np.shape(values)), largest=model.template.largest_latent)
     lengths = np.empty(grid.shape)
     words, state = np.empty(0, dtype=np.uint32), np.zeros(5, dtype=np.uint64)
     levels = (coarser, coarsest)
-    _traverse(kernel.MEASURE, grid, words, state, levels=levels, model=model, level=level, lengths=lengths)
+    _traverse(
+        kernel.MEASURE,
+        grid,
+        words,
+        state,
+        levels=levels,
+        model=model,
+        level=level,
+        column_count=column_count,
+        lengths=lengths,
+    )
     return lengths
 
 
@@ -174,14 +232,20 @@ def _traverse(
     levels: tuple[Integers | None, Integers | None],
     model: ContextModel,
     level: int,
+    column_count: int | None,
     lengths: NDArray[np.float64] = _UNMEASURED,
 ) -> None:
     from i2codec.latents import kernel  # here and above, since numba takes half a second to import
 
-    grids = kernel_grids(grid, *levels, template=model.template, border=kernel.BORDER)
+    grids = kernel_grids(
+        grid, *levels, template=model.template, border=kernel.BORDER, column_count=column_count or grid.shape[2]
+    )
     weights = kernel_weights(model, level)
     tables = load_latent_tables(_TABLE_SET)
-    traverse = kernel.traversal(features=model.template.feature_count, width=len(weights[1]))
+    template = model.template
+    traverse = kernel.traversal(
+        features=template.feature_count, width=len(weights[1]), is_lattice=template is Template.LATTICE
+    )
     flat_tables = (tables.cumulative, tables.middles, tables.radii)
     traverse(mode, grid, lengths, grids, weights, flat_tables, words, state)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import overload
 
 from i2codec.container.limits import DEFAULT_LIMITS, Limits
@@ -12,22 +12,24 @@ from i2codec.container.section import Section, SectionType
 from i2codec.container.writer import write_container
 from i2codec.errors import FormatError, LimitError, OptionError, TruncatedError, VersionError
 from i2codec.field.architecture import Architecture
-from i2codec.field.grid_stored import StoredGridNetwork
-from i2codec.payload.grid_section import QuantisedGridNetwork, pack_grid_network, unpack_grid_network
+from i2codec.field.grid_architecture import Basis
+from i2codec.payload.grid_section import pack_grid_network, unpack_grid_network
 from i2codec.payload.latent_tiles import LatentTiles
 from i2codec.payload.latents_section import LatentPyramid
+from i2codec.payload.lattice_section import LatticeUnits
 from i2codec.payload.metadata_section import pack_metadata, unpack_metadata
-from i2codec.payload.network_header import is_grid_field
+from i2codec.payload.network_header import basis_of
 from i2codec.payload.network_section import QuantisedNetwork, pack_network, read_architecture, unpack_network
-from i2codec.payload.readouts_section import Readouts, pack_readouts, unpack_readouts
+from i2codec.payload.readouts_section import pack_readouts, unpack_readouts
 from i2codec.payload.signal_section import SignalHeader, pack_signal, unpack_signal
+from i2codec.payload.stored_grid import StoredGrid, StoredLattice
 from i2codec.payload.timestamps_section import pack_timestamps, unpack_timestamps
 from i2codec.signal.description import Kind, SignalDescription
 from i2codec.signal.segments import Segments
 from i2codec.signal.signal import MetadataKey
 from i2codec.signal.timestamps import TimeStamps
 
-_MINOR_OF_PHOTOS, _MINOR_OF_COORDINATE_FIELDS, _MINOR_OF_GRID_FIELDS = 0, 1, 2
+_MINOR_OF_PHOTOS, _MINOR_OF_COORDINATE_FIELDS, _MINOR_OF_PYRAMIDS, _MINOR_OF_LATTICES = 0, 1, 2, 3
 
 
 class PackedNetworks(Sequence[QuantisedNetwork]):
@@ -70,38 +72,6 @@ class PackedNetworks(Sequence[QuantisedNetwork]):
 
 
 @dataclass(frozen=True)
-class StoredGrid:
-    """A grid field as a file holds it.
-
-    Parameters
-    ----------
-    network:
-        Synthesis and context model.
-    latents:
-        The pyramid that they belong to.
-    readouts:
-        What takes the place of the network's readout where only so many levels of the latents are whole.
-    """
-
-    network: QuantisedGridNetwork
-    latents: LatentPyramid
-    readouts: Readouts = field(default_factory=dict)
-
-    def synthesis(self) -> StoredGridNetwork:
-        """The synthesis that the decoder runs on the levels that are whole."""
-        network = self.network.dequantised()
-        readout = self.readouts.get(self.latents.whole_levels)
-        if readout is None:
-            return network
-        return replace(network, tensors={**network.tensors, "W": readout.weights, "b": readout.biases})
-
-    def payloads(self) -> tuple[bytes, ...]:
-        """Payloads of the NETWORK, READOUTS and LATENTS sections, in the order of the file."""
-        readouts = [pack_readouts(self.readouts)] if self.readouts else []
-        return pack_grid_network(self.network), *readouts, *self.latents.payloads.values()
-
-
-@dataclass(frozen=True)
 class StoredSignal:
     """One signal as a file holds it.
 
@@ -116,7 +86,7 @@ class StoredSignal:
     metadata, timestamps:
         As in :class:`~i2codec.signal.signal.Signal`.
     grid:
-        The grid field, in place of networks.
+        The grid field, in place of networks; a lattice has latents for each unit.
     """
 
     description: SignalDescription
@@ -124,26 +94,17 @@ class StoredSignal:
     segment_length: int | None = None
     metadata: Mapping[MetadataKey, bytes] = field(default_factory=dict)
     timestamps: TimeStamps | None = None
-    grid: StoredGrid | None = None
+    grid: StoredGrid | StoredLattice | None = None
 
     def __post_init__(self) -> None:
         if self.grid is not None:
-            self._check_grid(self.grid)
+            if self.networks:
+                raise OptionError(f"a grid field beside {len(self.networks)} networks")
+            self.grid.check(self.description, unit_count=self.segments.count)
         elif len(self.networks) != self.segments.count:
             raise OptionError(f"{len(self.networks)} networks for {self.segments.count} units; expected one for each")
         if self.timestamps is not None and self.timestamps.frame_count != self.description.extents[0]:
             raise OptionError(f"{self.timestamps.frame_count} time stamps for {self.description.extents[0]} frames")
-
-    def _check_grid(self, grid: StoredGrid) -> None:
-        architecture, tiles = grid.network.architecture, grid.latents.tiles
-        if self.networks or self.segments.count > 1:
-            raise OptionError(f"a grid field beside {len(self.networks)} networks in {self.segments.count} units")
-        sizes = (architecture.axis_count, architecture.channel_count, architecture.level_count)
-        wanted = (len(self.description.axes), len(self.description.channels), tiles.level_count)
-        if sizes != wanted:
-            raise OptionError(f"a grid field of {sizes} axes, channels and levels; expected {wanted}")
-        if tiles != LatentTiles.of(self.description.axes, tiles.level_count):
-            raise OptionError(f"latents in {tiles} do not fit the signal's extents {self.description.extents}")
 
     def payloads(self) -> tuple[bytes, ...]:
         """Payloads of the NETWORK, READOUTS and LATENTS sections, in the order of the file."""
@@ -180,8 +141,10 @@ def write_file(signals: Sequence[StoredSignal], *, limits: Limits = DEFAULT_LIMI
 
 def _minor(signals: Sequence[StoredSignal]) -> int:
     """The oldest version that has all ids of a file: 1 added units, several signals and other kinds than photos."""
+    if any(isinstance(signal.grid, StoredLattice) for signal in signals):
+        return _MINOR_OF_LATTICES
     if any(signal.grid is not None for signal in signals):
-        return _MINOR_OF_GRID_FIELDS
+        return _MINOR_OF_PYRAMIDS
     is_photo = signals[0].description.kind is Kind.PHOTO and len(signals) == 1
     return _MINOR_OF_PHOTOS if is_photo else _MINOR_OF_COORDINATE_FIELDS
 
@@ -241,12 +204,13 @@ def _parse_signal(sections: Sequence[Section], container: Container, *, limits: 
     header = unpack_signal(payloads[SectionType.SIGNAL], limits=limits)
     description, segments = header.description, header.segments
     packed = sorted((section.unit, section.payload) for section in sections if section.type == SectionType.NETWORK)
-    if [unit for unit, _ in packed] != list(range(segments.count)):
+    basis = basis_of(packed[0][1])
+    if [unit for unit, _ in packed] != list(range(segments.count if basis is None else 1)):
         raise _missing(container, f"signal {number} has {len(packed)} networks for {segments.count} units")
     latents = [section for section in sections if section.type == SectionType.LATENTS]
     networks: Sequence[QuantisedNetwork] = ()
     grid = None
-    if is_grid_field(packed[0][1]):
+    if basis is not None:
         readouts = payloads.get(SectionType.READOUTS)
         grid = _parse_grid(header, packed[0][1], latents, container, readouts=readouts, limits=limits)
     elif latents:
@@ -280,17 +244,30 @@ def _parse_grid(
     *,
     readouts: bytes | None,
     limits: Limits,
-) -> StoredGrid:
+) -> StoredGrid | StoredLattice:
     description = header.description
-    if header.segments.count > 1:
-        raise VersionError("the file has a grid field in segments, which this release cannot read: update i2codec")
     network = unpack_grid_network(
         payload, axis_count=len(description.axes), channel_count=len(description.channels), limits=limits
     )
     if not latents:
         raise _missing(container, "a grid field has no LATENTS section")
+    coded = {(section.level, section.unit): section.payload for section in latents}
+    if network.architecture.basis is Basis.LATTICE:
+        if readouts is not None:
+            raise FormatError("the file has readouts beside a lattice; expected none")
+        units = LatticeUnits(
+            coded,
+            segments=header.segments,
+            channel_count=len(description.channels),
+            model=network.context_model(),
+            sample_step=description.axes[0].step,
+            is_whole=container.is_whole,
+        )
+        return StoredLattice(network, units)
+    if header.segments.count > 1:
+        raise VersionError("the file has a pyramid in segments, which this release cannot read: update i2codec")
     pyramid = LatentPyramid(
-        {(section.level, section.unit): section.payload for section in latents},
+        coded,
         tiles=LatentTiles.of(description.axes, network.architecture.level_count),
         model=network.context_model(),
         is_whole=container.is_whole,
@@ -315,12 +292,12 @@ def _sections(signal: StoredSignal, *, number: int, limits: Limits) -> Iterable[
     if signal.timestamps is not None:
         yield _section(SectionType.TIMESTAMPS, pack_timestamps(signal.timestamps), signal=number)
     if signal.grid is not None:
-        if not signal.grid.latents.is_whole:
+        if not signal.grid.is_whole:
             raise OptionError("the latents of a cut file cannot be written; get a complete copy")
         yield _section(SectionType.NETWORK, pack_grid_network(signal.grid.network), signal=number)
-        if signal.grid.readouts:
+        if isinstance(signal.grid, StoredGrid) and signal.grid.readouts:
             yield _section(SectionType.READOUTS, pack_readouts(signal.grid.readouts), signal=number)
-        for (level, unit), payload in signal.grid.latents.payloads.items():
+        for (level, unit), payload in signal.grid.latent_payloads.items():
             yield _section(SectionType.LATENTS, payload, signal=number, level=level, unit=unit)
     else:
         packed = signal.networks if isinstance(signal.networks, PackedNetworks) else PackedNetworks.of(signal.networks)

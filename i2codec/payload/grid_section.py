@@ -13,7 +13,7 @@ from i2codec.container.layout import Field, Layout
 from i2codec.container.limits import Limits
 from i2codec.errors import FormatError, OptionError
 from i2codec.field.architecture import Norm
-from i2codec.field.grid_architecture import GridArchitecture
+from i2codec.field.grid_architecture import Basis, GridArchitecture
 from i2codec.field.grid_stored import StoredGridNetwork
 from i2codec.field.interpolation import Kernel
 from i2codec.field.stencil import Stencil, sup_norm
@@ -23,10 +23,10 @@ from i2codec.latents.template import Template
 from i2codec.payload.ids import known
 from i2codec.payload.network_header import (
     NETWORK_HEADER,
-    Basis,
     Boundary,
     Injection,
     Layer,
+    NoiseFilling,
     check_absent,
     check_limits,
     check_parameters,
@@ -52,8 +52,9 @@ TABLE_SET = 2
 """Of the tensors."""
 LATENT_TABLE_SET = 1
 
-# Parts of the synthesis that a grid field does without.
-_ABSENT = ("start_state", "noise_filling")
+# Parts of the synthesis that a grid field does without, and what a pyramid or a lattice does without.
+_ABSENT = ("start_state",)
+_ABSENT_OF = {Basis.PYRAMID: ("noise_filling",), Basis.LATTICE: ("interpolation", "prior")}
 _CONTEXT_ARGUMENTS = {"C_1": "w1", "d_1": "b1", "C_2": "w2", "d_2": "b2", "C_3": "w3", "d_3": "b3"}
 
 
@@ -98,7 +99,7 @@ class QuantisedGridNetwork:
     @property
     def template(self) -> Template:
         """Neighbours that the context model reads."""
-        for template in Template:
+        for template in _templates(self.architecture.basis):
             if template.feature_count == self.architecture.context_features:
                 return template
         raise OptionError(f"no context template has {self.architecture.context_features} features")
@@ -129,7 +130,7 @@ class QuantisedGridNetwork:
 
 def proved_contraction(network: StoredGridNetwork) -> float:
     """Bound c on the sup norm of A, exactly representable as float32; 0 for layers that are not bounded by it."""
-    if _layer(network.architecture) is not Layer.STENCIL:
+    if layer_of(network.architecture) is not Layer.STENCIL:
         return 0.0
     norm = sup_norm(network.tensors["A"])
     nearest = np.float32(norm)
@@ -139,17 +140,17 @@ def proved_contraction(network: StoredGridNetwork) -> float:
 
 def pack_grid_network(network: QuantisedGridNetwork) -> bytes:
     """Payload of the NETWORK section."""
-    architecture, layer = network.architecture, _layer(network.architecture)
+    architecture, layer = network.architecture, layer_of(network.architecture)
     shapes = architecture.tensor_shapes
     coded = {name: shape for name, shape in shapes.items() if network.integers[name].any()}
     header = NETWORK_HEADER.pack(
         injection=Injection.LATENTS,
-        basis=Basis.PYRAMID,
+        basis=architecture.basis,
         layer=layer,
         norm=_norm(layer),
         stencil=architecture.stencil,
         boundary=Boundary.EDGE,
-        interpolation=architecture.kernel,
+        interpolation=architecture.kernel if architecture.basis is Basis.PYRAMID else 0,
         context_model=network.template,
         tables=TABLE_SET,
         prior=network.prior,
@@ -159,6 +160,7 @@ def pack_grid_network(network: QuantisedGridNetwork) -> bytes:
         width=architecture.width,
         contraction=network.contraction,
         state_scale=1.0,
+        noise_filling=NoiseFilling.BANDS if architecture.has_noise else NoiseFilling.NONE,
         **dict.fromkeys(_ABSENT, 0),
     )
     grid_header = GRID_HEADER.pack(
@@ -225,13 +227,23 @@ def _unpack_architecture(
     check_absent(sizes, _ABSENT)
     if (injection := known(Injection, sizes["injection"], field="injection")) is not Injection.LATENTS:
         raise FormatError(f"a grid field with the injection {injection.name.lower()}; expected latents")
-    known(Basis, sizes["basis"], field="basis")
+    basis = known(Basis, sizes["basis"], field="basis")
+    check_absent(sizes, _ABSENT_OF[basis])
+    noise_filling = known(NoiseFilling, sizes["noise_filling"], field="noise filling")
+    if basis is Basis.LATTICE and sizes["level_count"] != 1 + noise_filling:
+        raise FormatError(
+            f"a lattice of {sizes['level_count']} levels with the noise filling {noise_filling.name.lower()}"
+        )
     known(Boundary, sizes["boundary"], field="boundary")
     layer = known(Layer, sizes["layer"], field="layer")
     stencil = known(Stencil, sizes["stencil"], field="stencil")
     norm = known(Norm, sizes["norm"], field="norm")
-    kernel = known(Kernel, sizes["interpolation"], field="interpolation")
+    kernel = Kernel.LANCZOS_CUBIC
+    if basis is Basis.PYRAMID:
+        kernel = known(Kernel, sizes["interpolation"], field="interpolation")
     template = known(Template, sizes["context_model"], field="context model")
+    if template not in _templates(basis):
+        raise FormatError(f"a {basis.name.lower()} of latents with the context model {template.name.lower()}")
     check_steps(sizes, limits)
     check_limits(
         sizes,
@@ -259,6 +271,7 @@ def _unpack_architecture(
             stencil=stencil,
             unrolled=layer is Layer.STENCIL_UNROLLED,
             kernel=kernel,
+            basis=basis,
         )
     except OptionError as error:
         raise FormatError(f"network header: {error}") from error
@@ -279,14 +292,19 @@ def _check_contraction(network: QuantisedGridNetwork) -> None:
         raise FormatError(f"a stencil of sup norm {found:.6g}; expected below 1")
     if not found <= promised < 1.0:
         raise FormatError(f"contraction factor {promised:.6g} of a stencil of sup norm {found:.6g}; expected that to 1")
-    if promised and _layer(network.architecture) is not Layer.STENCIL:
+    if promised and layer_of(network.architecture) is not Layer.STENCIL:
         raise FormatError(f"contraction factor {promised:.6g} of a layer without a bound; expected 0")
 
 
-def _layer(architecture: GridArchitecture) -> Layer:
+def layer_of(architecture: GridArchitecture) -> Layer:
+    """The id of the layer F."""
     if architecture.stencil is Stencil.POINTWISE:
         return Layer.EXPLICIT
     return Layer.STENCIL_UNROLLED if architecture.unrolled else Layer.STENCIL
+
+
+def _templates(basis: Basis) -> tuple[Template, ...]:
+    return (Template.LATTICE,) if basis is Basis.LATTICE else (Template.PLANE, Template.VOLUME)
 
 
 def _norm(layer: Layer) -> Norm:

@@ -9,6 +9,8 @@ from i2codec.container.layout import Field, Layout
 from i2codec.container.limits import Limits
 from i2codec.errors import FormatError, LimitError, VersionError
 from i2codec.field.architecture import Filter
+from i2codec.field.grid_architecture import Basis
+from i2codec.payload.ids import known
 
 NETWORK_HEADER = Layout(
     "NETWORK_HEADER",
@@ -44,12 +46,6 @@ class Injection(IntEnum):
     LATENTS = 4
 
 
-class Basis(IntEnum):
-    """Where latents lie."""
-
-    PYRAMID = 1
-
-
 class Layer(IntEnum):
     """The shared layer F. Number 1 is that of a coordinate field, the others are those of a grid field."""
 
@@ -59,15 +55,31 @@ class Layer(IntEnum):
     EXPLICIT = 4
 
 
+class NoiseFilling(IntEnum):
+    """What takes the place of latents that are 0 in a lattice."""
+
+    NONE = 0
+    BANDS = 1
+
+
 class Boundary(IntEnum):
     """What F reads outside the grid."""
 
     EDGE = 1
 
 
-def is_grid_field(payload: bytes) -> bool:
-    """Whether a NETWORK section's payload holds a grid field. Raises :class:`TruncatedError` if it is too short."""
-    return bool(NETWORK_HEADER.unpack(payload)["injection"] == Injection.LATENTS)
+def basis_of(payload: bytes) -> Basis | None:
+    """Where the latents lie of the field in a NETWORK section's payload; ``None`` for a coordinate field.
+
+    Raises
+    ------
+    TruncatedError
+        If it is too short.
+    VersionError
+        If the basis is unknown.
+    """
+    head = NETWORK_HEADER.unpack(payload)
+    return known(Basis, int(head["basis"]), field="basis") if head["injection"] == Injection.LATENTS else None
 
 
 def check_absent(head: Mapping[str, int | float], parts: Iterable[str]) -> None:

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from i2codec.errors import OptionError
 from i2codec.field.stored import StoredNetwork
-from i2codec.payload.file import StoredGrid, StoredSignal
+from i2codec.payload.file import StoredSignal
+from i2codec.payload.stored_grid import StoredGrid, StoredLattice
 from i2codec.render.render import render_signal
 from i2codec.signal.description import SignalDescription
 from i2codec.signal.grid import grid_coordinates, half_extents, sample_centres
@@ -148,12 +149,17 @@ class Field:
             result[chosen] = values
         return result
 
-    def _on_grid(self, points: Float64s, grid: StoredGrid) -> NDArray[np.float32]:
+    def _on_grid(self, points: Float64s, grid: StoredGrid | StoredLattice) -> NDArray[np.float32]:
         """Φ of a grid field, which knows positions in native samples."""
         from i2codec.render.grid_render import GridRenderer
+        from i2codec.render.lattice_render import LatticeRenderer
 
         extents = self.description.extents
         positions = 0.5 * (points / np.array(self.half_extents) + 1.0) * np.array(extents)
+        if isinstance(grid, StoredLattice):
+            channel_count = len(self.description.channels)
+            renderer = LatticeRenderer(grid, segments=self._stored.segments, channel_count=channel_count)
+            return renderer.at(np.clip(positions[:, 0], 0.0, float(extents[0])))
         return GridRenderer(grid.synthesis(), grid.latents, extents=extents).at(positions)
 
     def _refuse_grid(self) -> None:

@@ -16,6 +16,7 @@ from i2codec.container.limits import DEFAULT_LIMITS, Limits
 from i2codec.devices import choose_device
 from i2codec.errors import FormatError, LimitError, OptionError
 from i2codec.payload.file import StoredSignal
+from i2codec.payload.stored_grid import StoredGrid, StoredLattice
 from i2codec.render.axis_grid import AxisGrid, StampedGrid
 from i2codec.render.chunks import CHUNK_SHAPES, AxisSamples, render_windows
 from i2codec.render.evaluator import evaluator
@@ -29,6 +30,7 @@ from i2codec.signal.timestamps import TimeStamps
 
 if TYPE_CHECKING:
     from i2codec.render.grid_render import GridRenderer
+    from i2codec.render.lattice_render import LatticeRenderer
 
 _PIECE_POINTS = 2**18  # bounds the memory of a piece, unless one chunk along the first axis is larger
 
@@ -147,7 +149,7 @@ class Rendering:
         Chunks of a grid field are of native samples: where the sizes leave a fraction, it is left
         out, and pieces share the chunks at their ends.
         """
-        if self._stored.grid is None:
+        if not isinstance(self._stored.grid, StoredGrid):
             return CHUNK_SHAPES[len(self._windows)][0]
         from i2codec.render.grid_render import GRID_CHUNK_SHAPES
 
@@ -185,6 +187,9 @@ class Rendering:
     def _units(self, plans: Sequence[_AxisPlan]) -> Iterator[NDArray[np.float32]]:
         """Fitted channels on the plans' source windows, unit by unit."""
         stored, source = self._stored, plans[0].source
+        if isinstance(stored.grid, StoredLattice):
+            yield self._lattice_renderer.render(plans[0].grid, source)
+            return
         if stored.grid is not None:
             positions = [AxisPositions.of_grid(plan.grid, plan.source) for plan in plans]
             with np.errstate(over="ignore", invalid="ignore"):  # as below
@@ -215,9 +220,18 @@ class Rendering:
         from i2codec.render.grid_render import GridRenderer  # torch, which a coordinate field does without
 
         grid = self._stored.grid
-        assert grid is not None
+        assert isinstance(grid, StoredGrid)
         extents = self._stored.description.extents
         return GridRenderer(grid.synthesis(), grid.latents, extents=extents, device=self._device)
+
+    @functools.cached_property
+    def _lattice_renderer(self) -> LatticeRenderer:
+        from i2codec.render.lattice_render import LatticeRenderer  # as above
+
+        stored = self._stored
+        assert isinstance(stored.grid, StoredLattice)
+        channel_count = len(stored.description.channels)
+        return LatticeRenderer(stored.grid, segments=stored.segments, channel_count=channel_count, device=self._device)
 
     def _unit_samples(self, unit: int, grid: AxisGrid | None = None) -> tuple[int, int]:
         """First sample of a unit on a grid along the first axis, and the one after its last."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -63,3 +63,15 @@ class SignalMemory:
 
     def close(self) -> None:
         """See :class:`SignalReader`."""
+
+
+def segments_of(reader: SignalReader, length: int) -> Iterator[NDArray[np.float32]]:
+    """Samples cut as :class:`~i2codec.signal.segments.Segments` cuts them, without knowing how many there are."""
+    current = reader.read(length)
+    while len(current):
+        following = reader.read(length)
+        if 2 * len(following) <= length:
+            yield np.concatenate([current, following]) if len(following) else current
+            return
+        yield current
+        current = following

@@ -16,15 +16,16 @@ from i2codec.container.section import END, INDEX_ENTRY, SECTION, Section, Sectio
 from i2codec.container.writer import write_container
 from i2codec.entropy.tables import load_tables
 from i2codec.field.architecture import Architecture, Filter, Norm
-from i2codec.field.grid_architecture import GridArchitecture
+from i2codec.field.grid_architecture import Basis, GridArchitecture
 from i2codec.field.interpolation import Kernel
 from i2codec.field.stencil import Stencil
 from i2codec.latents.template import Template
 from i2codec.payload.grid_section import GRID_HEADER
 from i2codec.payload.latent_tiles import TILE_NODES
 from i2codec.payload.latents_section import LATENTS_HEADER, SECTION_BYTES
+from i2codec.payload.lattice_section import LATTICE_HEADER
 from i2codec.payload.metadata_section import METADATA_BLOCK
-from i2codec.payload.network_header import NETWORK_HEADER, Basis, Boundary, Injection, Layer
+from i2codec.payload.network_header import NETWORK_HEADER, Boundary, Injection, Layer, NoiseFilling
 from i2codec.payload.readouts_section import READOUT_HEADER
 from i2codec.payload.signal_section import AFFINE, AXIS, CHANNEL, SEGMENTS, SIGNAL_HEADER, VALUE_RANGE, Spacing
 from i2codec.payload.tensors import TENSOR
@@ -46,13 +47,14 @@ _PAYLOADS = (
     GRID_HEADER,
     TENSOR,
     LATENTS_HEADER,
+    LATTICE_HEADER,
     READOUT_HEADER,
     METADATA_BLOCK,
     TIME_BASE,
 )
 LAYOUTS = {layout.name: layout for layout in (*_FRAMING, *_PAYLOADS)}
 _SIGNAL_IDS = (Kind, AxisName, Spacing, ChannelRole, SampleFormat, SourceContainer)
-_NETWORK_IDS = (Injection, Basis, Layer, Norm, Stencil, Boundary, Kernel, Template, ColourTransform)
+_NETWORK_IDS = (Injection, Basis, Layer, NoiseFilling, Norm, Stencil, Boundary, Kernel, Template, ColourTransform)
 ENUMS = {enum.__name__: enum for enum in (*_SIGNAL_IDS, *_NETWORK_IDS, MetadataKey)}
 
 
@@ -117,6 +119,14 @@ def test_grid_tensors(axis_count):
     expected = {row[1]: tuple(sizes[size] for size in row[2].strip("[]").split(", ")) for row in body}
     assert [int(row[0]) for row in body] == list(range(len(architecture.tensor_shapes)))
     assert list(expected.items()) == list(architecture.tensor_shapes.items())
+
+
+def test_tensors_of_a_lattice():
+    """As the page says: those of a pyramid of one level and channel, but for the gains."""
+    sizes = {"channel_count": 2, "context_features": Template.LATTICE.feature_count}
+    lattice = GridArchitecture(1, 1, **sizes, basis=Basis.LATTICE)
+    pyramid = GridArchitecture(1, 2, **(sizes | {"channel_count": 1}))
+    assert lattice.tensor_shapes == pyramid.tensor_shapes | {"gains": (7,)}
 
 
 def test_numbers_of_latents():

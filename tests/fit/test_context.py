@@ -54,8 +54,8 @@ def _assert_bits_agree(latents: Sequence[Tensor], tensors: dict[str, Tensor], *,
 def test_constants_are_those_of_the_integer_model() -> None:
     assert context._LARGEST_FEATURE == template.LARGEST_FEATURE
     assert context._LARGEST_ACTIVATION == integer_model.LARGEST_ACTIVATION / 2.0**6
-    assert context._LARGEST_MEAN == 2032 / 16
-    assert context._LOG2_SCALE_RANGE == (-4.0, 79 / 8 - 4.0)
+    assert context.LARGEST_MEAN == 2032 / 16
+    assert (context._LOWEST_LOG2_SCALE, context.HIGHEST_LOG2_SCALE) == (-4.0, 79 / 8 - 4.0)
 
 
 @pytest.mark.parametrize("axis_count", [1, 2, 3])

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from i2codec.fit.encoder import _segments, segment_length
+from i2codec.fit.encoder import segment_length
 from i2codec.signal.description import Axis, AxisName, ChannelRole, Kind, SampleFormat, SignalDescription
 from i2codec.signal.segments import Segments
 from i2codec.signal.signal import Signal
-from i2codec.signal.stream import SignalMemory
+from i2codec.signal.stream import SignalMemory, segments_of
 
 _AXES = {
     Kind.SOUND: (AxisName.TIME,),
@@ -62,7 +62,7 @@ class _Counted(SignalMemory):
 @given(extent=st.integers(1, 400), length=st.integers(1, 60))
 def test_samples_are_cut_as_the_file_says(extent: int, length: int) -> None:
     reader = _Counted(extent)
-    pieces = list(_segments(reader, length))
+    pieces = list(segments_of(reader, length))
     segments = Segments(extent=extent, length=min(extent, length))
     bounds = [segments.bounds(unit) for unit in range(segments.count)]
     assert [(int(piece[0, 0]), int(piece[-1, 0]) + 1) for piece in pieces] == bounds

@@ -175,3 +175,14 @@ def test_without_a_target_there_is_nothing_to_retry(goal: Goal) -> None:
     before = pricing.lmbda
     assert not pricing.retry(distortion=1.0, size_bytes=1)
     assert pricing.lmbda == before
+
+
+def test_what_is_met() -> None:
+    size, psnr, price = (
+        Pricing(goal, point_count=100, overhead_bytes=0) for goal in (SizeGoal(50), PsnrGoal(20.0), PriceGoal(0.1))
+    )
+    assert size.is_met(distortion=1.0, size_bytes=50)
+    assert not size.is_met(distortion=0.0, size_bytes=51)
+    assert psnr.is_met(distortion=0.0099, size_bytes=10**6)
+    assert not psnr.is_met(distortion=0.0101, size_bytes=1)
+    assert price.is_met(distortion=1.0, size_bytes=10**6)

@@ -21,10 +21,11 @@ from i2codec.field.grid_architecture import GridArchitecture
 from i2codec.field.stencil import Stencil
 from i2codec.media.image import photo_from_array
 from i2codec.options import EncodeKeywords
-from i2codec.payload.file import StoredGrid, StoredSignal, read_file, write_file
+from i2codec.payload.file import StoredSignal, read_file, write_file
 from i2codec.payload.grid_section import QuantisedGridNetwork, proved_contraction
 from i2codec.payload.latent_tiles import LatentTiles
 from i2codec.payload.latents_section import LatentPyramid
+from i2codec.payload.stored_grid import StoredGrid, StoredLattice
 from i2codec.signal.description import (
     Axis,
     AxisName,
@@ -151,6 +152,22 @@ def parts_of_grid(grid: StoredGrid) -> dict[str, np.ndarray]:
     return latents | dict(grid.network.dequantised().tensors) | context
 
 
+def lattice() -> bytes:
+    """Two channels in two units of cells of their own, and an implicit layer."""
+    signal = sound(9000, channels=2)
+    axis = replace(signal.axes[0], step=Fraction(1, 1000))
+    signal = replace(signal, description=replace(signal.description, axes=(axis,)))
+    return i2codec.encode(signal, preset="draft", layer="implicit", steps=60, target_snr=25, device="cpu")
+
+
+def parts_of_lattice(data: bytes) -> dict[str, np.ndarray]:
+    """Latents of its units, and its samples."""
+    grid = read_file(data)[0].grid
+    assert isinstance(grid, StoredLattice)
+    latents = {f"latents_{unit}": grid.units.unit(unit).latents for unit in range(grid.units.unit_count)}
+    return latents | {"samples": i2codec.decode(data, device="cpu").samples}
+
+
 CASES: dict[str, Callable[[], bytes]] = {
     "photo_v1": lambda: encoded(crop(), filter="siren", width=16),
     "transparent_v1": lambda: encoded(transparent(), filter="fourier", width=10),
@@ -159,6 +176,7 @@ CASES: dict[str, Callable[[], bytes]] = {
     "video_v1": film_with_sound,
     "shape_v1": lambda: encoded(torus(), width=12),
     "grid_photo_v1": grid_photo,
+    "lattice_v1": lattice,
 }
 
 
@@ -168,8 +186,10 @@ def main() -> None:
             continue
         data = make()
         (HERE / f"{name}.i2").write_bytes(data)
-        if (grid := read_file(data)[0].grid) is not None:
-            np.savez_compressed(HERE / f"{name}.npz", **parts_of_grid(grid))
+        grid = read_file(data)[0].grid
+        if grid is not None:
+            parts = parts_of_grid(grid) if isinstance(grid, StoredGrid) else parts_of_lattice(data)
+            np.savez_compressed(HERE / f"{name}.npz", **parts)
             continue
         np.save(HERE / f"{name}.npy", i2codec.decode(data, device="cpu").samples)
         if len(read_file(data)) > 1:

@@ -52,12 +52,17 @@ def random_job(
     nothing_coarser=False,
 ):
     """A grid, and the keyword arguments to code it with."""
+    is_lattice = template is Template.LATTICE
+    nothing_coarser = nothing_coarser or is_lattice
     coarser = None if nothing_coarser else random_grid(rng, coarser_shape(shape), spread)
     coarsest = None if nothing_coarser else random_grid(rng, coarser_shape(coarser_shape(shape)), spread)
     sizes = {"width": width, "levels": levels, "networks": networks}
     model = random_model(rng, template, weight=weight, bias=bias, **sizes)
     level = int(rng.integers(levels))
-    return random_grid(rng, shape, spread), {"coarser": coarser, "coarsest": coarsest, "model": model, "level": level}
+    arguments = {"coarser": coarser, "coarsest": coarsest, "model": model, "level": level}
+    if is_lattice:
+        arguments["column_count"] = shape[2] + int(rng.integers(4))
+    return random_grid(rng, shape, spread), arguments
 
 
 def plainly(arguments):
@@ -66,6 +71,7 @@ def plainly(arguments):
         "coarser": (arguments["coarser"], arguments["coarsest"]),
         "model": arguments["model"],
         "level": arguments["level"],
+        "column_count": arguments.get("column_count"),
     }
 
 
@@ -150,8 +156,13 @@ def test_the_largest_sums_do_not_overflow(template, sign):
         np.full((1, 2, width), sign * LARGEST_WEIGHT),
         np.full((1, 2), sign * LARGEST_BIAS),
     )
-    values = np.full((2, 4, 4), 127)
-    arguments = {"coarser": values[:1, :2, :2], "coarsest": values[:1, :1, :1], "model": model, "level": 0}
+    is_lattice = template is Template.LATTICE
+    values = np.full((2, 4, 4), template.largest_latent if is_lattice else 127)
+    grids = {
+        "coarser": None if is_lattice else values[:1, :2, :2],
+        "coarsest": None if is_lattice else values[:1, :1, :1],
+    }
+    arguments = {**grids, "model": model, "level": 0}
     data = encode_latents(values, **arguments)
     assert data == plain.encode_plain(values, **plainly(arguments))
 
@@ -160,10 +171,36 @@ def test_the_largest_sums_do_not_overflow(template, sign):
 @pytest.mark.parametrize("template", Template)
 def test_the_largest_latents_come_back(shape, template):
     values, arguments = random_job(np.random.default_rng(0), template=template, shape=shape)
-    values[:] = np.resize([LARGEST_LATENT, -LARGEST_LATENT, 0], shape)
+    values[:] = np.resize([template.largest_latent, -template.largest_latent, 0], shape)
     data = encode_latents(values, **arguments)
     assert data == plain.encode_plain(values, **plainly(arguments))
     np.testing.assert_array_equal(decode_latents(data, shape=shape, **arguments), values)
+
+
+@pytest.mark.parametrize(("log2_scale", "bits"), [(-8, 16 + 1 + 5 + 21), (14, 8 + 6.3 + 1 + 5 + 13)])
+def test_there_is_room_for_the_costliest_latents_of_a_lattice(log2_scale, bits):
+    """Under the smallest scale and, with eight bits apart, under the largest one."""
+    zeros = {name: np.zeros(shape) for name, shape in zip(
+        ("w1", "b1", "w2", "b2", "w3"), model_shapes(Template.LATTICE, width=1, levels=1), strict=False
+    )}  # fmt: skip
+    model = ContextModel.from_float(Template.LATTICE, **zeros, b3=[[0, log2_scale]])
+    arguments = {"coarser": None, "coarsest": None, "model": model, "level": 0}
+    values = np.full((1, 50, 50), Template.LATTICE.largest_latent)
+    data = encode_latents(values, **arguments)
+    assert code_lengths(values, **arguments).sum() == pytest.approx(values.size * bits, rel=0.02)
+    assert len(data) == pytest.approx(values.size * bits / 8, rel=0.02)
+    np.testing.assert_array_equal(decode_latents(data, shape=values.shape, **arguments), values)
+
+
+def test_large_latents_of_a_lattice_cost_little_more_than_their_entropy():
+    """Laplace of scale 1000, whose rows of tables are those of smaller scales."""
+    shapes = model_shapes(Template.LATTICE, width=1, levels=1)
+    zeros = dict(zip(("w1", "b1", "w2", "b2", "w3"), map(np.zeros, shapes), strict=False))
+    model = ContextModel.from_float(Template.LATTICE, **zeros, b3=[[0, np.log2(1000)]])
+    values = np.rint(np.random.default_rng(0).laplace(scale=1000, size=(1, 100, 100))).astype(np.int32)
+    entropy = np.log2(2 * np.e * 1000)
+    data = encode_latents(values, coarser=None, coarsest=None, model=model, level=0)
+    assert len(data) * 8 / values.size == pytest.approx(entropy, rel=0.01)
 
 
 def test_there_is_room_for_the_costliest_latents():
@@ -236,7 +273,7 @@ def test_a_code_length_is_the_logarithm_of_its_probability():
     np.testing.assert_allclose(lengths[0, 0], 16 - np.log2(frequencies) + extra, rtol=1e-12)
 
 
-@given(JOBS)
+@given(JOBS.filter(lambda job: job[1]["model"].template is not Template.LATTICE))
 def test_no_grid_is_a_grid_of_zeros(job):
     values, arguments = job
     half = coarser_shape(values.shape)
@@ -255,6 +292,7 @@ def test_arrays_of_any_signed_type_and_layout_are_the_same_and_stay_as_they_are(
     assert encode_latents(turned, **(arguments | grids)) == expected
 
 
+LATTICE_MODEL = random_job(np.random.default_rng(3), template=Template.LATTICE, shape=(1, 6, 7), levels=3)[1]["model"]
 VALUES, ARGUMENTS = random_job(np.random.default_rng(3), template=Template.PLANE, shape=(1, 6, 7), levels=3)
 
 
@@ -269,6 +307,7 @@ VALUES, ARGUMENTS = random_job(np.random.default_rng(3), template=Template.PLANE
         ({"coarser": np.zeros((1, 3, 3), np.int32)}, r"coarser latents of shape \[1, 3, 3\]; expected \[1, 3, 4\]"),
         ({"coarser": np.zeros((1, 3, 4), np.uint8)}, "coarser of type uint8"),
         ({"coarsest": np.zeros((1, 3, 4), np.int32)}, r"coarsest latents .*expected \[1, 2, 2\]"),
+        ({"model": LATTICE_MODEL}, "of 7 columns beside coarser grids"),
         ({"level": 3}, "level 3 of a context model of 3 levels"),
         ({"level": -1}, "level -1"),
     ],
@@ -316,7 +355,7 @@ def test_noise_decodes_to_latents_in_range_or_not_at_all(noise, job):
     assert (decoded is None) == (expected is None)
     if decoded is not None:
         np.testing.assert_array_equal(decoded, expected)
-        assert np.abs(decoded).max() <= LARGEST_LATENT
+        assert np.abs(decoded).max() <= arguments["model"].template.largest_latent
         assert encode_latents(decoded, **arguments) == noise
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from i2codec.errors import OptionError
-from i2codec.latents import plain
+from i2codec.latents import plain, template
 from i2codec.latents.model import (
     LARGEST_ACTIVATION,
     LARGEST_BIAS,
@@ -62,9 +62,9 @@ def test_a_template_may_be_its_id():
     assert ContextModel(2, **tensors(Template.VOLUME)).template is Template.VOLUME
 
 
-@pytest.mark.parametrize("template", [0, 3, "PLANE", None])
+@pytest.mark.parametrize("template", [0, 4, "PLANE", None])
 def test_an_unknown_template_is_refused(template):
-    with pytest.raises(OptionError, match=r"context template .*; expected one of \[1, 2\]"):
+    with pytest.raises(OptionError, match=r"context template .*; expected one of \[1, 2, 3\]"):
         ContextModel(template, **tensors())
 
 
@@ -161,7 +161,16 @@ def test_a_prediction_by_hand(networks):
     assert plain.predict([-5, 3, *x[2:]], model, 1) == (round((0.75 - 1) * 16), 32 + round(8 * (2 - 300 / 1024)))
 
 
-@pytest.mark.parametrize("template", Template)
+def test_the_features_of_a_lattice_in_order():
+    """Magnitudes of the nodes before, those of the other channel, and where the column is."""
+    grid = -np.arange(1, 61).reshape(3, 4, 5)
+    model = ContextModel(Template.LATTICE, **tensors(Template.LATTICE))
+    near = [57, 56, 51, 52, 53, 54, 55, 46, 47, 48, 49, 50, 38, 33, 0, 37, 39]
+    found = plain.features(grid, (None, None), model, (2, 3, 2), column_count=64)
+    assert found == [*map(template.companded, near), *template.positions(64)[2], 0]
+
+
+@pytest.mark.parametrize("template", [Template.PLANE, Template.VOLUME])
 def test_the_features_in_order(template):
     """Each node of the three grids holds a number of its own."""
     grid = np.arange(1, 61).reshape(3, 4, 5)

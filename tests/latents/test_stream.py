@@ -109,9 +109,10 @@ def test_a_refused_grid_leaves_the_stream_as_it_was(model):
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_latent_over_the_largest_is_refused(model, monkeypatch, sign):
-    monkeypatch.setattr(plain, "LARGEST_LATENT", 10**6)
+    monkeypatch.setattr(type(model.template), "largest_latent", 10**6)
     values = np.array([[[1, 0, sign * (LARGEST_LATENT + 1)]]])
     data = plain.encode_plain(values, coarser=(None, None), model=model, level=0)
+    monkeypatch.undo()
     with pytest.raises(FormatError, match="magnitude over 32767"):
         LatentDecoder(data, model).code(None, shape=(1, 1, 3), coarser=None, coarsest=None, level=0)
 

@@ -12,10 +12,11 @@ from i2codec.container.section import Section, SectionType
 from i2codec.container.writer import write_container
 from i2codec.errors import FormatError, LimitError, OptionError, TruncatedError, VersionError
 from i2codec.latents.template import Template
-from i2codec.payload.file import StoredGrid, StoredSignal, read_file, write_file
+from i2codec.payload.file import StoredSignal, read_file, write_file
 from i2codec.payload.latent_tiles import LatentTiles
 from i2codec.payload.latents_section import LatentPyramid, pack_latents
 from i2codec.payload.readouts_section import pack_readouts
+from i2codec.payload.stored_grid import StoredGrid
 from i2codec.signal.colour import ColourTransform
 from i2codec.signal.description import Axis, AxisName, ChannelRole, Kind, SampleFormat, SignalDescription
 from i2codec.signal.signal import MetadataKey
@@ -273,12 +274,14 @@ def test_latents_beside_a_coordinate_field_need_a_newer_reader(make_quantised):
         read_file(data)
 
 
-def test_a_grid_field_in_segments_needs_a_newer_reader(a_grid, make_quantised):
+def test_a_pyramid_in_segments_needs_a_newer_reader(a_grid, make_quantised):
     networks = tuple(make_quantised(axis_count=1, channel_count=1) for _ in range(2))
     segmented = read_container(write_file([StoredSignal(sound(8), networks, segment_length=4)])).sections
     grid = read_container(write_file([a_grid(sound(8))[0]])).sections
     networks = [replace(grid[1], unit=unit) for unit in range(2)]
-    with pytest.raises(VersionError, match="a grid field in segments"):
+    with pytest.raises(VersionError, match="a pyramid in segments"):
+        read_file(write_container(Kind.SOUND, [segmented[0], networks[0], grid[2]]))
+    with pytest.raises(FormatError, match="2 networks for 2 units"):
         read_file(write_container(Kind.SOUND, [segmented[0], *networks, grid[2]]))
     coordinate_first = [segmented[0], segmented[1], networks[1]]
     (found,) = read_file(write_container(Kind.SOUND, coordinate_first))

@@ -13,11 +13,12 @@ from i2codec.field.contraction import proved_state_scale
 from i2codec.field.grid_architecture import GridArchitecture
 from i2codec.field.stencil import Stencil, sup_norm
 from i2codec.latents.template import Template
-from i2codec.payload.file import StoredGrid, StoredSignal
+from i2codec.payload.file import StoredSignal
 from i2codec.payload.grid_section import QuantisedGridNetwork, proved_contraction
 from i2codec.payload.latent_tiles import LatentTiles
 from i2codec.payload.latents_section import LatentPyramid
 from i2codec.payload.network_section import QuantisedNetwork
+from i2codec.payload.stored_grid import StoredGrid
 from i2codec.signal.colour import ColourTransform
 from i2codec.signal.description import Axis, AxisName, ChannelRole, Kind, SampleFormat, SignalDescription
 from i2codec.signal.segments import Segments

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import pytest
+
+from i2codec.errors import OptionError
+from i2codec.fit.lattice_presets import LATTICE_PRESETS, get_lattice_preset
+from i2codec.fit.presets import PRESETS
+
+
+def test_they_have_the_names_of_all_presets() -> None:
+    assert list(LATTICE_PRESETS) == list(PRESETS)
+    assert all(preset.name == name for name, preset in LATTICE_PRESETS.items())
+    with pytest.raises(OptionError, match="unknown preset 'best'"):
+        get_lattice_preset("best")
+
+
+def test_each_takes_more_steps_than_the_one_before() -> None:
+    steps = [(preset.steps, preset.unit_steps) for preset in LATTICE_PRESETS.values()]
+    assert steps == sorted(steps)
+    assert get_lattice_preset("fast").with_steps(100).unit_steps == 20
