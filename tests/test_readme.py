@@ -47,13 +47,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crop: NDArray[np.uin
 def test_the_command_lines_run(folder: Path) -> None:
     # what a command does stands behind it, after two spaces or more
     commands = [re.split(r"  +", line)[0].split() for line in _block("text", after="## Use it").splitlines()]
-    assert len(commands) == 17
+    assert len(commands) == 18
     for words in commands:
         assert words[0] == "i2codec"
         arguments = words[1:]
         if arguments[0] == "encode":  # the same options, in little time
             arguments += ["--steps", "30", "--force", "--quiet"]
-            is_grid = arguments[1] == "photo.png" and "coordinate" not in arguments
+            is_grid = arguments[1] in ("photo.png", "sound.wav") and "coordinate" not in arguments
             arguments += [] if is_grid else ["--width", "16"]
         smaller = {"100,50,64,64": "0,0,32,32", "256": "32"}
         arguments = [smaller.get(word, word) for word in arguments]
