@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from i2codec.fit.encoder import SignalEncoder
     from i2codec.fit.grid_encoder import GridEncoder, GridSettings
     from i2codec.fit.lattice_encoder import LatticeEncoder
-    from i2codec.fit.lattice_fit import LatticeSettings
+    from i2codec.fit.lattice_settings import LatticeSettings
     from i2codec.fit.unit_encoder import FitSettings
 
 _TARGET_TOLERANCE = 0.05
@@ -160,8 +160,8 @@ def _lattice_settings(
     signal: SourceSignal, goal: Goal, options: EncodeOptions, *, time_share: float
 ) -> LatticeSettings:
     from i2codec.field.stencil import Stencil
-    from i2codec.fit.lattice_fit import LatticeSettings
     from i2codec.fit.lattice_presets import get_lattice_preset
+    from i2codec.fit.lattice_settings import LatticeSettings
 
     preset = get_lattice_preset(options.preset)
     return LatticeSettings(

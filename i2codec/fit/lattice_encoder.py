@@ -12,7 +12,8 @@ import torch
 from i2codec.errors import InputError
 from i2codec.fit.checkpoint import Checkpoint, CheckpointPart
 from i2codec.fit.lattice_analysis import AnalysedUnit, analysed_units, unit_length
-from i2codec.fit.lattice_fit import EncodedUnits, LatticeFit, LatticeSettings, Samples
+from i2codec.fit.lattice_fit import LatticeFit, Samples
+from i2codec.fit.lattice_settings import EncodedUnits, LatticeSettings
 from i2codec.fit.progress import Reporter
 from i2codec.payload.file import StoredSignal
 from i2codec.payload.grid_section import QuantisedGridNetwork

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from i2codec.container.limits import DEFAULT_LIMITS
-from i2codec.container.section import INDEX_ENTRY, SECTION
-from i2codec.errors import FitError
 from i2codec.field.grid_architecture import Basis, GridArchitecture
 from i2codec.field.grid_stored import StoredGridNetwork
 from i2codec.field.lattice_module import LatticeField
-from i2codec.field.lattice_stored import stored_amplitudes
 from i2codec.field.noise_filling import band_edges
 from i2codec.field.stencil import Stencil
 from i2codec.fit.checkpoint import Checkpoint, CheckpointPart
@@ -34,6 +31,7 @@ from i2codec.fit.lattice_analysis import (
     step_for_bits,
     step_for_distortion,
 )
+from i2codec.fit.lattice_check import check_units
 from i2codec.fit.lattice_model import (
     LatticeObjective,
     column_places,
@@ -42,15 +40,13 @@ from i2codec.fit.lattice_model import (
     lattice_start,
 )
 from i2codec.fit.lattice_noise import fit_noise_context, noise_bits, noise_levels
-from i2codec.fit.lattice_presets import LatticePreset
+from i2codec.fit.lattice_settings import EncodedUnits, LatticeSettings
 from i2codec.fit.pricing import Pricing
 from i2codec.fit.progress import Progress, Reporter
 from i2codec.latents.template import Template
-from i2codec.payload.grid_section import QuantisedGridNetwork, pack_grid_network, proved_contraction
-from i2codec.payload.lattice_section import LatticeUnit, LatticeUnits, noise_growth, pack_lattice_unit
-from i2codec.payload.signal_section import SEGMENTS
+from i2codec.payload.grid_section import QuantisedGridNetwork, proved_contraction
+from i2codec.payload.lattice_section import LatticeUnit, noise_growth, pack_lattice_unit
 from i2codec.signal.description import SignalDescription
-from i2codec.signal.segments import Segments
 
 Samples = NDArray[np.float32]
 
@@ -59,79 +55,13 @@ _PRICE_OF_STEP = 0.12
 _TYPICAL_STEP = 0.3
 """Of the root mean square of a sound, by which its cells are chosen before its step is known."""
 _SOLVED_STEPS = 16
-_CHECK_TOLERANCE = 0.005
 _MOST_CORRECTIONS = 6
 _SOFTEST_NOISE = 2.0**-17
 """Of full scale: softer noise is not heard, and not there in 16 bits."""
 _SEARCHED_UNITS = 3
 """Units of which at most the steps of the networks are chosen by."""
-_INDEXED_BESIDE = 3
-"""Sections of a sound that the index has beside those of its units: signal, network, metadata."""
 OVERHEAD_BYTES = 120
 """Of a file beside its network and latents."""
-
-
-@dataclass(frozen=True)
-class LatticeSettings:
-    """What to fit and how.
-
-    Parameters
-    ----------
-    preset:
-        Phases and steps.
-    goal:
-        What is asked of rate and distortion.
-    reference_power:
-        Mean square of the sound, which decibels are counted against.
-    fills_noise:
-        Whether what is 0 is filled with noise, which sounds better and is farther from the sound.
-    stencil, unrolled:
-        The layers: pointwise is the explicit layer alone; else the implicit layer, or its explicit twin.
-    seed:
-        Of networks and noise.
-    device:
-        ``cpu`` or ``cuda``.
-    time_limit_s:
-        If not ``None``, the time that the optimisation is laid over.
-    """
-
-    preset: LatticePreset
-    goal: Goal
-    reference_power: float = 1.0
-    fills_noise: bool = False
-    stencil: Stencil = Stencil.POINTWISE
-    unrolled: bool = False
-    seed: int = 0
-    device: str = "cpu"
-    time_limit_s: float | None = None
-
-
-@dataclass(frozen=True)
-class EncodedUnits:
-    """Units as they will be stored, and what they amount to."""
-
-    payloads: list[bytes]
-    squared_error: float
-    """Of all channels, over the reference power."""
-    sample_count: int
-    """In time."""
-
-    @classmethod
-    def joined(cls, parts: Iterable[EncodedUnits]) -> EncodedUnits:
-        """Units one after the other."""
-        whole = list(parts)
-        return cls(
-            [payload for part in whole for payload in part.payloads],
-            sum(part.squared_error for part in whole),
-            sum(part.sample_count for part in whole),
-        )
-
-    def file_bytes(self, network: QuantisedGridNetwork, *, unit_count: int) -> int:
-        """Bytes of a file of so many units alike, but for its framing."""
-        byte_count = sum(SECTION.size + INDEX_ENTRY.size + len(payload) for payload in self.payloads)
-        index_bytes = SECTION.size + _INDEXED_BESIDE * INDEX_ENTRY.size + SEGMENTS.size if unit_count > 1 else 0
-        whole_bytes = round(byte_count * unit_count / len(self.payloads))
-        return SECTION.size + len(pack_grid_network(network)) + index_bytes + whole_bytes
 
 
 class LatticeFit:
@@ -320,7 +250,14 @@ class LatticeFit:
             grid = latents.cpu().numpy().astype(np.int32)
             levels = self._noise_levels(model, unit, grid) if self._settings.fills_noise else None
             payloads.append(pack_lattice_unit(LatticeUnit(unit.cell_bits, unit.turns, grid, levels), context))
-        self._check(network, units, payloads, squared_error)
+        check_units(
+            payloads,
+            units,
+            network,
+            squared_error=squared_error,
+            reference_power=self._settings.reference_power,
+            sample_step=self._sample_step,
+        )
         return EncodedUnits(payloads, squared_error, objective.point_count)
 
     def _settle(self, model: GridModel, objective: LatticeObjective, *, name: str) -> None:
@@ -328,37 +265,6 @@ class LatticeFit:
         pricing = Pricing(PriceGoal(self._pricing.lmbda), objective.point_count, OVERHEAD_BYTES)
         phase = replace(preset.settle, name=f"{preset.settle.name} {name}")
         self._run(model, objective, phase, Effort(preset.unit_steps), pricing, Checkpoint())
-
-    def _check(
-        self,
-        network: QuantisedGridNetwork,
-        units: Sequence[AnalysedUnit],
-        payloads: Sequence[bytes],
-        squared_error: float,
-    ) -> None:
-        """Decode packed units as a CPU does, and hold them against what they are meant to be."""
-        synthesis, found = network.dequantised(), 0.0
-        scale = math.sqrt(self._settings.reference_power)
-        for unit, payload in zip(units, payloads, strict=True):
-            count = unit.amplitudes.shape[1] << unit.cell_bits
-            sections = LatticeUnits(
-                {(0, 0): payload},
-                segments=Segments(count, count),
-                channel_count=self._channel_count,
-                model=network.context_model(),
-                sample_step=self._sample_step,
-            )
-            latents = sections.unit(0).latents
-            places = column_places(unit.amplitudes.shape[2])[:, : latents.shape[2]]
-            for amplitudes, channel in zip(unit.amplitudes, latents, strict=True):
-                errors = amplitudes.copy()
-                errors[:, : latents.shape[2]] -= stored_amplitudes(synthesis, channel, places) / scale
-                found += float(np.square(errors).sum())
-        if not found <= squared_error * (1.0 + _CHECK_TOLERANCE) + 1e-9:
-            raise FitError(
-                f"the file decodes to a squared error of {found:.6g}, the fit had {squared_error:.6g}; nothing was "
-                "written: please report this"
-            )
 
     def _noise_levels(self, model: GridModel, unit: AnalysedUnit, latents: NDArray[np.int32]) -> NDArray[np.int32]:
         """Levels of the noise that fills a unit."""
