@@ -205,6 +205,15 @@ def test_layers(layer: str) -> None:
     i2codec.verify(data)
 
 
+@pytest.mark.parametrize("layer", ["unrolled", "implicit"])
+def test_layers_of_sounds_of_many_units(layer: str) -> None:
+    """More units than the steps of networks are chosen by; at 1000 samples a second a unit has 4096."""
+    source = music(2.6)
+    data = i2codec.encode(file_of(source, rate=1000), layer=layer, quality=50, preset="fast", steps=40, device="cpu")
+    assert i2codec.info(data)["units"] == 5
+    assert i2codec.compare(file_of(source, rate=1000), data)["snr_db"] > 10.0
+
+
 def test_the_same_seed_gives_the_same_bytes(wav: bytes) -> None:
     first = i2codec.encode(wav, **_TINY)
     assert i2codec.encode(wav, **_TINY) == first

@@ -51,7 +51,7 @@ from i2codec.signal.description import SignalDescription
 Samples = NDArray[np.float32]
 
 _PRICE_OF_STEP = 0.12
-"""λ of an amplitude over its squared step: with 0.1 and 0.15 a sound costs 0.2 % more (docs/sound.md)."""
+"""λ of an amplitude over its squared step: between 0.1 and 0.15, which differ by 0.2 % (docs/sound.md)."""
 _TYPICAL_STEP = 0.3
 """Of the root mean square of a sound, by which its cells are chosen before its step is known."""
 _SOLVED_STEPS = 16
@@ -319,7 +319,9 @@ class LatticeFit:
         model = finished_lattice_model(exact, {}, device=self._settings.device)
         field = model.field
         assert isinstance(field, LatticeField)
-        rmse = math.sqrt(searched.decoded(self._model, steps=_SOLVED_STEPS)[0])
+        rmse = math.sqrt(
+            searched.distortion(self._model, latents, lambda u, key: self._model.field.state(u, steps=_SOLVED_STEPS))
+        )
         tolerance = max(0.1 * rmse * math.sqrt(self._settings.reference_power), 2.0**-18)
         needed = 1
         for unit, place in zip(latents, searched.places, strict=True):
@@ -347,6 +349,7 @@ class LatticeFit:
 
         @torch.no_grad()
         def distortion(trial: Arrays) -> float:
+            """Of a trial's layers."""
             tensors = {name: array.astype(np.float32) for name, array in trial.items()}
             tensors["gains"] = tensors["gains"] - self._shift(np.float32)
             network = StoredGridNetwork(shapes, tensors, self._trial_steps)
@@ -356,6 +359,7 @@ class LatticeFit:
 
         @torch.no_grad()
         def cost_of_rate(trial: Arrays) -> float:
+            """λ times the rate under a trial's context model."""
             context = {name: torch.from_numpy(array.astype(np.float32)).to(device) for name, array in trial.items()}
             model = GridModel([], self._model.field, nn.ParameterDict(context).requires_grad_(False))
             rate = float(searched.rate(model, latents))

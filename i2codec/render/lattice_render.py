@@ -78,9 +78,9 @@ class LatticeRenderer:
 
     def _touched(self, first: Fraction, last: Fraction) -> list[int]:
         """Units with atoms between two moments."""
-        low, high = (self._segments.unit_of(math.floor(moment)) for moment in (first, last))
+        nearest = [self._segments.unit_of(math.floor(moment)) for moment in (first, last)]
         touched = []
-        for unit in range(max(0, low - 1), min(self._segments.count, high + 2)):
+        for unit in range(max(0, nearest[0] - 1), min(self._segments.count, nearest[1] + 2)):
             cells = self._units.cells(unit)
             if cells is not None:
                 low, high = (end + self._segments.bounds(unit)[0] for end in cells.reach)
