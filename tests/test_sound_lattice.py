@@ -189,6 +189,13 @@ def test_tuned_for_the_ear_soft_noise_is_as_loud_as_it_was() -> None:
     assert not np.square(i2codec.decode(ear).samples - source).mean() > 0.2 * np.square(source).mean()
 
 
+def test_noise_counts_where_a_ratio_is_asked_for() -> None:
+    """What is decoded has it, noise and all."""
+    source = file_of(music(2.0) + 0.01 * np.random.default_rng(3).standard_normal((2 * RATE, 1)))
+    data = i2codec.encode(source, tune="ear", target_snr=12, **_DRAFT)
+    assert i2codec.compare(source, data)["snr_db"] == pytest.approx(12.0, abs=0.3)
+
+
 def test_noise_filling_leaves_silence_silent() -> None:
     data = i2codec.encode(file_of(np.zeros((RATE, 1))), tune="ear", **_DRAFT)
     assert not i2codec.decode(data).samples.any()

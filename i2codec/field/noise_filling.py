@@ -46,6 +46,19 @@ def noise(levels: NDArray[np.int32], edges: NDArray[np.int64], *, unit: int, cha
     return columns * _UNIFORM_PEAK * _uniform(columns.shape, unit=unit, channel=channel)
 
 
+def filled(
+    amplitudes: NDArray[np.float64],
+    levels: NDArray[np.int32],
+    *,
+    steps: NDArray[np.float64],
+    edges: NDArray[np.int64],
+    unit: int,
+) -> NDArray[np.float64]:
+    """Amplitudes ``[C, cells, M]`` of a unit, with noise where they are 0; ``steps`` ``[M]`` are of the columns."""
+    noises = [steps * noise(each, edges, unit=unit, channel=channel) for channel, each in enumerate(levels)]
+    return np.where(amplitudes == 0.0, np.stack(noises), amplitudes)
+
+
 def _uniform(shape: tuple[int, ...], *, unit: int, channel: int) -> NDArray[np.float64]:
     """Numbers from −1 to 1 that follow from where they are alone."""
     cells, columns = (np.arange(extent, dtype=np.uint32) for extent in shape)

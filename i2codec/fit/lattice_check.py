@@ -10,6 +10,7 @@ import numpy as np
 
 from i2codec.errors import FitError
 from i2codec.field.lattice_stored import stored_amplitudes
+from i2codec.field.noise_filling import filled
 from i2codec.fit.lattice_analysis import AnalysedUnit
 from i2codec.fit.lattice_model import column_places
 from i2codec.payload.grid_section import QuantisedGridNetwork
@@ -27,18 +28,20 @@ def check_units(
     squared_error: float,
     reference_power: float,
     sample_step: Fraction,
-) -> None:
-    """Decode units, and hold the squared error of their amplitudes against that of the fit.
+) -> float:
+    """Decode units, and hold the squared error of their amplitudes against that of the fit, which knows no noise.
 
-    ``units`` and ``squared_error`` are over the root of the reference power and over it.
+    ``units`` and ``squared_error`` are over the root of the reference power and over it. Returned is
+    the squared error of what is decoded, noise and all.
 
     Raises
     ------
     FitError
         If it is more than 0.5 % above.
     """
-    synthesis, found = network.dequantised(), 0.0
-    for unit, payload in zip(units, payloads, strict=True):
+    synthesis, found, heard = network.dequantised(), 0.0, 0.0
+    gains, scale = synthesis.tensors["gains"].astype(np.float64), math.sqrt(reference_power)
+    for number, (unit, payload) in enumerate(zip(units, payloads, strict=True)):
         channel_count, cell_count, column_count = unit.amplitudes.shape
         sections = LatticeUnits(
             {(0, 0): payload},
@@ -47,15 +50,19 @@ def check_units(
             model=network.context_model(),
             sample_step=sample_step,
         )
-        latents = sections.unit(0).latents
-        places = column_places(column_count)[:, : latents.shape[2]]
-        for amplitudes, channel in zip(unit.amplitudes, latents, strict=True):
-            errors = amplitudes.copy()
-            decoded = stored_amplitudes(synthesis, channel, places)
-            errors[:, : latents.shape[2]] -= decoded / math.sqrt(reference_power)
-            found += float(np.square(errors).sum())
+        stored, places = sections.unit(0), column_places(column_count)
+        columns = stored.latents.shape[2]
+        decoded = np.zeros(unit.amplitudes.shape)
+        for channel, latents in enumerate(stored.latents):
+            decoded[channel, :, :columns] = stored_amplitudes(synthesis, latents, places[:, :columns])
+        found += float(np.square(unit.amplitudes - decoded / scale).sum())
+        if stored.noise is not None:
+            steps = np.exp2(gains[0] + gains[1:] @ places)
+            decoded = filled(decoded, stored.noise, steps=steps, edges=sections.bands(0), unit=number)
+        heard += float(np.square(unit.amplitudes - decoded / scale).sum())
     if not found <= squared_error * (1.0 + _TOLERANCE) + 1e-9:
         raise FitError(
             f"the file decodes to a squared error of {found:.6g}, the fit had {squared_error:.6g}; nothing was "
             "written: please report this"
         )
+    return heard

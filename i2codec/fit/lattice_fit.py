@@ -250,7 +250,7 @@ class LatticeFit:
             grid = latents.cpu().numpy().astype(np.int32)
             levels = self._noise_levels(model, unit, grid) if self._settings.fills_noise else None
             payloads.append(pack_lattice_unit(LatticeUnit(unit.cell_bits, unit.turns, grid, levels), context))
-        check_units(
+        heard_error = check_units(
             payloads,
             units,
             network,
@@ -258,7 +258,7 @@ class LatticeFit:
             reference_power=self._settings.reference_power,
             sample_step=self._sample_step,
         )
-        return EncodedUnits(payloads, squared_error, objective.point_count)
+        return EncodedUnits(payloads, heard_error, objective.point_count)
 
     def _settle(self, model: GridModel, objective: LatticeObjective, *, name: str) -> None:
         preset = self._settings.preset

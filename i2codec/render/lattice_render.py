@@ -18,7 +18,7 @@ from i2codec.errors import FormatError
 from i2codec.field.grid_stored import StoredGridNetwork
 from i2codec.field.lapped_cosines import CellRow
 from i2codec.field.lattice_module import LatticeField
-from i2codec.field.noise_filling import noise
+from i2codec.field.noise_filling import filled
 from i2codec.latents.template import positions
 from i2codec.payload.stored_grid import StoredLattice
 from i2codec.render.axis_grid import AxisGrid
@@ -119,9 +119,7 @@ class LatticeRenderer:
             amplitudes[..., : coded.shape[2]] = coded
         if latents.noise is not None:
             edges, steps = self._units.bands(unit), self._amplifier.steps(cells.length)
-            for channel, levels in enumerate(latents.noise):
-                filled = steps * noise(levels, edges, unit=unit, channel=channel)
-                amplitudes[channel] = np.where(amplitudes[channel] == 0.0, filled, amplitudes[channel])
+            amplitudes = filled(amplitudes, latents.noise, steps=steps, edges=edges, unit=unit)
         if not np.isfinite(amplitudes).all():
             raise FormatError("the file decodes to samples that are not finite")
         return cells, channels_turned(amplitudes, latents.turns, back=True)

@@ -28,9 +28,9 @@ def test_a_unit_that_decodes_to_something_else_is_refused() -> None:
     latents = np.random.default_rng(0).integers(-5, 6, (1, 3, 64)).astype(np.int32)
     unit = AnalysedUnit(6, (), 0.5 * 0.25 * latents.astype(np.float64) + 0.01, 192)  # over a power of 4
 
-    def check(stored: np.ndarray) -> None:
+    def check(stored: np.ndarray) -> float:
         payload = pack_lattice_unit(LatticeUnit(6, (), stored), network.context_model())
-        check_units(
+        return check_units(
             [payload],
             [unit],
             network,
@@ -39,7 +39,7 @@ def test_a_unit_that_decodes_to_something_else_is_refused() -> None:
             sample_step=Fraction(1, 8000),
         )
 
-    check(latents)
+    assert check(latents) == pytest.approx(192 * 0.01**2)
     changed = latents.copy()
     changed[0, 1, 5] += 1
     with pytest.raises(FitError, match="the file decodes to a squared error"):
