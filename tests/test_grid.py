@@ -65,6 +65,22 @@ def test_without_latents_or_networks_there_is_no_picture(crop, packed, part):
     assert _psnr(i2codec.decode(data).samples, crop / 255.0) < 20.0
 
 
+@pytest.mark.parametrize("has_alpha", [False, True])
+def test_a_photo_of_high_quality_has_latents_for_every_channel(crop, has_alpha):
+    """And is fitted from the picture itself, to nearly the quality that λ is held against."""
+    alpha = np.full_like(crop[..., :1], 255)
+    alpha[:, :30] = 128
+    samples = np.concatenate([crop, alpha], axis=2) if has_alpha else crop
+    packed = i2codec.encode(samples, **{**_OPTIONS, "steps": 50, "lmbda": 2e-5})
+    (stored,) = read_file(packed)
+    assert stored.grid.network.architecture.plane_count == samples.shape[2]
+    decoded = i2codec.decode(packed).samples
+    assert _psnr(decoded, samples / 255.0) > 40.0
+    assert len(packed) < 18_000
+    part = i2codec.decode(packed, region=(30, 20, 50, 40)).samples
+    np.testing.assert_array_equal(part, decoded[20:60, 30:80])
+
+
 def _loss(packed: bytes, samples, *, lmbda: float) -> float:
     """MSE + λ · bits per sample of space and time."""
     mse = 10.0 ** (-_psnr(i2codec.decode(packed).samples, samples / 255.0) / 10.0)

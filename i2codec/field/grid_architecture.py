@@ -67,6 +67,8 @@ class GridArchitecture:
         How latents of a pyramid are read between nodes.
     basis:
         Where latents lie.
+    plane_count:
+        Latents at every node of a pyramid: one, or with two axes one for each of the C outputs.
     """
 
     level_count: int
@@ -81,6 +83,7 @@ class GridArchitecture:
     unrolled: bool = False
     kernel: Kernel = Kernel.LANCZOS_CUBIC
     basis: Basis = Basis.PYRAMID
+    plane_count: int = 1
 
     def __post_init__(self) -> None:
         sizes = (self.level_count, self.channel_count, self.hidden_width, self.width, self.context_width)
@@ -90,10 +93,20 @@ class GridArchitecture:
             raise OptionError(f"a field of {self.axis_count} coordinates; expected 1 to 3")
         if not 1 <= self.context_count <= self.level_count:
             raise OptionError(f"{self.context_count} context networks; expected 1 to {self.level_count}, one a level")
+        if self.plane_count != 1 and (self.plane_count, self.axis_count) != (self.channel_count, 2):
+            raise OptionError(
+                f"{self.plane_count} latents at every node of {self.axis_count} axes for {self.channel_count} outputs; "
+                "expected one, or with 2 axes one for each output"
+            )
         if self.basis is Basis.LATTICE and (self.axis_count > 1 or self.level_count > 2):
             raise OptionError(
                 f"a lattice of {self.axis_count} axes and {self.level_count} levels; expected 1 and 1 or 2"
             )
+
+    @property
+    def planes(self) -> tuple[int, ...]:
+        """Leading extents of a level's latents: none, or how many there are at every node."""
+        return (self.plane_count,) if self.plane_count > 1 else ()
 
     @property
     def offsets(self) -> tuple[tuple[int, ...], ...]:
@@ -113,12 +126,12 @@ class GridArchitecture:
     @property
     def synthesis_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every tensor of the synthesis by name, in the order of the file."""
-        levels, hidden, width = self.level_count, self.hidden_width, self.width
+        hidden, width, inputs = self.hidden_width, self.width, self.level_count * self.plane_count
         is_lattice = self.basis is Basis.LATTICE
         outputs = 1 if is_lattice else self.channel_count
         shapes: dict[str, tuple[int, ...]] = {
-            "gains": (1 + POSITION_COUNT if is_lattice else levels,),
-            "E_1": (hidden, 1 if is_lattice else levels),
+            "gains": (1 + POSITION_COUNT if is_lattice else inputs,),
+            "E_1": (hidden, 1 if is_lattice else inputs),
             "e_1": (hidden,),
             "E_2": (width, hidden),
             "e_2": (width,),
@@ -152,7 +165,7 @@ class GridArchitecture:
 
     def macs_per_point(self, steps: int) -> int:
         """Multiplications to decode one native sample in K ``steps``: contexts, reading the latents, synthesis."""
-        nodes = sum(0.5 ** (level * self.axis_count) for level in range(self.level_count))
+        nodes = self.plane_count * sum(0.5 ** (level * self.axis_count) for level in range(self.level_count))
         hidden = self.context_width
         context = hidden * self.context_features + hidden * hidden + 2 * hidden
         recurrent = self.width**2 * len(self.offsets) * steps if "A" in self.synthesis_shapes else 0
@@ -160,6 +173,6 @@ class GridArchitecture:
             layers = self.hidden_width * (1 + self.width) + recurrent + self.width + 1
             return self.channel_count * (context + layers + _TRANSFORM_MACS)
         # along the axes one after the other; the finest level is read at its nodes
-        reading = 4 * self.axis_count * (self.level_count - 1)
-        explicit = self.hidden_width * (self.level_count + self.width)
+        reading = 4 * self.axis_count * (self.level_count - 1) * self.plane_count
+        explicit = self.hidden_width * (self.level_count * self.plane_count + self.width)
         return round(nodes * context) + reading + explicit + recurrent + self.channel_count * self.width

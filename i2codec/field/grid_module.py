@@ -45,15 +45,15 @@ class LatentReader(nn.Module):
             self._names.append(names)
 
     def forward(self, latents: Sequence[Tensor]) -> Tensor:
-        """Latents ``[*level extents]`` of the levels read, finest first → values ``[levels, *grid]``."""
-        return torch.stack([self._read(latent, names) for latent, names in zip(latents, self._names, strict=True)])
+        """Latents ``[*planes, *nodes]`` of the levels read, finest first → values ``[levels · planes, *grid]``."""
+        return torch.cat([self._read(latent, names) for latent, names in zip(latents, self._names, strict=True)])
 
     def _read(self, latent: Tensor, names: Sequence[str | None]) -> Tensor:
-        for axis, name in enumerate(names):
+        for axis, name in enumerate(names, -len(names)):
             if name is not None:
                 matrix: Tensor = getattr(self, name)
                 latent = torch.tensordot(matrix, latent, dims=([1], [axis])).movedim(0, axis)
-        return latent
+        return latent.reshape(-1, *latent.shape[-len(names) :])
 
 
 class GridField(nn.Module):
@@ -93,7 +93,7 @@ class GridField(nn.Module):
         return tensors
 
     def inject(self, values: Tensor) -> Tensor:
-        """u = E₂ relu(E₁ v + e₁) + e₂ ``[S, *grid]`` with v = gains ∘ ``values`` ``[levels, *grid]``.
+        """u = E₂ relu(E₁ v + e₁) + e₂ ``[S, *grid]`` with v = gains ∘ ``values`` ``[levels · planes, *grid]``.
 
         Where ``values`` are of fewer levels, the finest are those that are 0.
         """

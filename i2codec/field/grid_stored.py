@@ -47,24 +47,24 @@ class StoredGridNetwork:
     def evaluate(self, latents: Sequence[NDArray[np.int32]], positions: Sequence[NDArray[np.float64]]) -> FloatArray:
         """Φ ``[*grid, C]`` on a shifted native grid: per axis, native ``positions`` one apart.
 
-        ``latents`` are the whole levels, finest first.
+        ``latents`` are the whole levels ``[*planes, *nodes]``, finest first.
         """
         return self.read_out(self.state(self.inject(self.read(latents, positions))))
 
     def read(self, latents: Sequence[NDArray[np.int32]], positions: Sequence[NDArray[np.float64]]) -> FloatArray:
-        """Latents read at the product of ``positions``, times their gains: v ``[levels, *grid]``."""
+        """Latents read at the product of ``positions``, times their gains: v ``[levels · planes, *grid]``."""
         levels = []
         for level, latent in enumerate(latents):
             values = latent.astype(np.float32)
-            for axis, place in enumerate(positions):
+            for axis, place in enumerate(positions, -len(positions)):
                 matrix = interpolation_matrix(place, node_count=latent.shape[axis], level=level)
                 values = np.moveaxis(np.tensordot(matrix, values, axes=(1, axis)), 0, axis)
-            levels.append(values)
+            levels.append(values.reshape(-1, *values.shape[-len(positions) :]))
         gains = self.tensors["gains"].reshape(-1, *[1] * len(positions))
-        return gains * np.stack(levels)
+        return gains * np.concatenate(levels)
 
     def inject(self, v: FloatArray) -> FloatArray:
-        """u = E₂ relu(E₁ v + e₁) + e₂ ``[S, *grid]`` of v ``[levels, *grid]``."""
+        """u = E₂ relu(E₁ v + e₁) + e₂ ``[S, *grid]`` of v ``[levels · planes, *grid]``."""
         hidden = np.maximum(_pointwise(v, self.tensors["E_1"], self.tensors["e_1"]), 0.0)
         return _pointwise(hidden, self.tensors["E_2"], self.tensors["e_2"])
 

@@ -7,6 +7,7 @@ native position p is at node coordinate p / 2ˡ − ½.
 from __future__ import annotations
 
 from enum import IntEnum
+from types import EllipsisType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,11 @@ def kernel_reach(level: int) -> int:
 def level_extents(extents: tuple[int, ...], level: int) -> tuple[int, ...]:
     """Nodes per axis of a level: as many as cover the native ``extents``."""
     return tuple(-(-extent >> level) for extent in extents)
+
+
+def across_planes(box: tuple[slice, ...]) -> tuple[EllipsisType | slice, ...]:
+    """Index of a box of nodes in latents ``[*planes, *nodes]``."""
+    return (..., *box)
 
 
 def keys_cubic(distance: Floats) -> Floats:

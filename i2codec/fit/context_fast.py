@@ -14,7 +14,14 @@ from torch import Tensor
 
 from i2codec.field.grid_architecture import CONTEXT_TENSORS
 from i2codec.fit.compiled import in_threads
-from i2codec.fit.context import BEFORE, CAUSAL, HIGHEST_LOG2_SCALE, LARGEST_MEAN, level_tensors
+from i2codec.fit.context import (
+    CAUSAL,
+    HIGHEST_LOG2_SCALE,
+    LARGEST_MEAN,
+    PLANES_OF_COLOUR,
+    PlanesBefore,
+    level_tensors,
+)
 from i2codec.fit.context_kernel import plane_gradients
 
 _MARGIN = 2
@@ -24,9 +31,12 @@ _BLOCK_COLUMNS = 512
 _NO_POSITIONS = np.zeros((0, 0), dtype=np.float32)
 
 
-def fast_latent_bits(latents: Sequence[Tensor], tensors: Mapping[str, Tensor], *, first_level: int = 0) -> Tensor:
+def fast_latent_bits(
+    latents: Sequence[Tensor], tensors: Mapping[str, Tensor], *, first_level: int = 0, before: PlanesBefore = ()
+) -> Tensor:
     """Bits of latents, a scalar with gradient; the same as :func:`context.latent_bits`, on the CPU."""
-    bits: Tensor = _LatentBits.apply(len(latents), first_level, *latents, *(tensors[name] for name in CONTEXT_TENSORS))  # type: ignore[no-untyped-call]
+    layout = Layout.of([tuple(latent.shape) for latent in latents], before=before)
+    bits: Tensor = _LatentBits.apply(layout, first_level, *latents, *(tensors[name] for name in CONTEXT_TENSORS))  # type: ignore[no-untyped-call]
     return bits
 
 
@@ -34,10 +44,9 @@ class _LatentBits(torch.autograd.Function):
     """Gradients are computed with the bits and only scaled on the way back."""
 
     @staticmethod
-    def forward(ctx: Any, level_count: int, first_level: int, *tensors: Tensor) -> Tensor:
+    def forward(ctx: Any, layout: Layout, first_level: int, *tensors: Tensor) -> Tensor:
         """Bits, with the gradients by everything that has one."""
-        latents, weights = tensors[:level_count], tensors[level_count:]
-        layout = Layout.of([tuple(latent.shape) for latent in latents])
+        latents, weights = tensors[: len(layout.shapes)], tensors[len(layout.shapes) :]
         values = layout.filled([latent.detach().numpy() for latent in latents])
         arrays = dict(zip(CONTEXT_TENSORS, (weight.detach().numpy() for weight in weights), strict=True))
         bands = layout.bands(torch.get_num_threads())
@@ -71,18 +80,20 @@ class Band:
 
 @dataclass(frozen=True)
 class Layout:
-    """All planes of all levels in margins of zeros, one after the other, and a plane of zeros before each level."""
+    """All planes of all levels in margins of zeros, one after the other, and planes of zeros before each level."""
 
     shapes: tuple[tuple[int, int, int], ...]
     starts: tuple[int, ...]
-    has_time: bool
+    before: PlanesBefore
+    """Offsets of neighbours in the planes before."""
 
     @classmethod
-    def of(cls, shapes: Sequence[tuple[int, ...]]) -> Layout:
+    def of(cls, shapes: Sequence[tuple[int, ...]], *, before: PlanesBefore) -> Layout:
         """The layout of levels of these shapes, finest first."""
         wide = tuple(((1,) * (3 - len(shape)) + shape) for shape in shapes)
-        sizes = [(planes + 1) * (rows + 2 * _MARGIN) * (width + 2 * _MARGIN) for planes, rows, width in wide]
-        return cls(wide, tuple(np.cumsum([0, *sizes]).tolist()), has_time=len(shapes[0]) == 3)  # type: ignore[arg-type]
+        lead = _planes_of_zeros(before)
+        sizes = [(planes + lead) * (rows + 2 * _MARGIN) * (width + 2 * _MARGIN) for planes, rows, width in wide]
+        return cls(wide, tuple(np.cumsum([0, *sizes]).tolist()), before)  # type: ignore[arg-type]
 
     def stride(self, level: int) -> int:
         """Distance of rows."""
@@ -94,19 +105,25 @@ class Layout:
 
     def first(self, level: int, plane: int) -> int:
         """Where node (0, 0) of a plane is."""
-        return self.starts[level] + (plane + 1) * self.plane_size(level) + _MARGIN * self.stride(level) + _MARGIN
+        planes = plane + _planes_of_zeros(self.before)
+        return self.starts[level] + planes * self.plane_size(level) + _MARGIN * self.stride(level) + _MARGIN
 
     def coarser(self, level: int, plane: int, *, by: int, column: int = 0) -> tuple[int, int]:
         """Node over a ``column`` and stride of the plane that is co-located ``by`` levels above; zeros without one."""
         if level + by >= len(self.shapes):
             return 0, 0
-        return self.first(level + by, plane >> by) + (column >> by), self.stride(level + by)
+        halvings = 0 if self.before is PLANES_OF_COLOUR else by
+        return self.first(level + by, plane >> halvings) + (column >> by), self.stride(level + by)
 
     def deltas(self, level: int) -> NDArray[np.int64]:
         """Distances to the neighbours of a node on its own level."""
         stride = self.stride(level)
         own = [dy * stride + dx for dy, dx in CAUSAL]
-        before = [dy * stride + dx - self.plane_size(level) for dy, dx in BEFORE] if self.has_time else []
+        before = [
+            dy * stride + dx - back * self.plane_size(level)
+            for back, offsets in enumerate(self.before, 1)
+            for dy, dx in offsets
+        ]
         return np.array(own + before, dtype=np.int64)
 
     def filled(self, latents: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -121,8 +138,8 @@ class Layout:
         levels = []
         for level, (planes, rows, _) in enumerate(self.shapes):
             part = values[self.starts[level] : self.starts[level + 1]]
-            whole = part.reshape(planes + 1, rows + 2 * _MARGIN, self.stride(level))
-            levels.append(whole[1:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN])
+            whole = part.reshape(-1, rows + 2 * _MARGIN, self.stride(level))
+            levels.append(whole[-planes:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN])
         return levels
 
     def blocks(self, level: int) -> list[tuple[int, int]]:
@@ -142,6 +159,11 @@ class Layout:
                 for part, (low, high) in enumerate(itertools.pairwise(edges)):
                     dealt[part if parts > 1 else (level + plane) % count].append(Band(level, plane, (low, high)))
         return [bands for bands in dealt if bands]
+
+
+def _planes_of_zeros(before: PlanesBefore) -> int:
+    """In front of each level; the first of all also stands for a coarser level that is not there."""
+    return max(1, len(before))
 
 
 def _band_gradients(

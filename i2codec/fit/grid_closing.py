@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from i2codec.field.interpolation import across_planes
 from i2codec.fit.grid_model import GridModel, GridObjective
 from i2codec.fit.progress import Progress, Reporter
 from i2codec.latents.model import ContextModel
@@ -41,7 +42,7 @@ Box = tuple[slice, ...]
 class Move:
     """A latent at ``place`` of a ``level`` changes by ``step``, 1 or −1; it lies in a ``block`` of the signal.
 
-    ``slope`` is the magnitude of the loss's derivative.
+    A place begins with the plane where there are several. ``slope`` is the magnitude of the loss's derivative.
     """
 
     level: int
@@ -86,7 +87,7 @@ class ClosingStage:
         self._curvatures = np.zeros(_MOVED_LEVELS)
 
     def run(self, latents: Sequence[Grid], *, rounds: int) -> list[Grid]:
-        """Better latents ``[*nodes]``, finest first, after so many rounds, or fewer where they gain little.
+        """Better latents ``[*planes, *nodes]``, finest first, after so many rounds, or fewer where they gain little.
 
         Each round tries one move in every block at most. What has not lowered the loss of the whole
         in the end is undone.
@@ -103,7 +104,7 @@ class ClosingStage:
             self._reporter.report(Progress("close", number / rounds))
             before = costs.total
             moves = self._moves(current, is_open)
-            for parity in itertools.product((0, 1), repeat=current[0].ndim):
+            for parity in itertools.product((0, 1), repeat=costs.errors.ndim):
                 costs = self._try(current, costs, [move for move in moves if _parity(move.block) == parity])
             if not before - costs.total > _LEAST_GAIN * before:
                 break
@@ -136,7 +137,8 @@ class ClosingStage:
 
     def _moves(self, latents: Sequence[Grid], is_open: Sequence[NDArray[np.bool_]]) -> list[Move]:
         """The most promising move of every block against the gradient; what was tried before is not again."""
-        block_counts = [-(-extent // _SIDE) for extent in latents[0].shape]
+        extents = self._objective.target.shape[1:]
+        block_counts = [-(-extent // _SIDE) for extent in extents]
         promises, nodes, blocks = [], [], []
         gradients = self._gradients(latents)
         for level, gradient in enumerate(gradients):
@@ -144,7 +146,8 @@ class ClosingStage:
             places = np.argwhere((promise > 0.0) & is_open[level])
             promises.append(promise[tuple(places.T)])
             nodes.append(np.insert(places, 0, level, axis=1))
-            blocks.append(np.ravel_multi_index(tuple((places << level).T // _SIDE), block_counts))
+            samples = places[:, -len(extents) :] << level
+            blocks.append(np.ravel_multi_index(tuple(samples.T // _SIDE), block_counts))
         best_first = np.argsort(-np.concatenate(promises), kind="stable")
         _, firsts = np.unique(np.concatenate(blocks)[best_first], return_index=True)
         moves = []
@@ -152,7 +155,7 @@ class ClosingStage:
             place = tuple(indices)
             is_open[level][place] = False
             slope = float(gradients[level][place])
-            block = tuple((index << level) // _SIDE for index in place)
+            block = tuple((index << level) // _SIDE for index in place[-len(extents) :])
             moves.append(Move(level, place, -1 if slope > 0.0 else 1, block, abs(slope)))
         return moves
 
@@ -184,7 +187,7 @@ class ClosingStage:
 
 @dataclass
 class _Costs:
-    """The loss where it arises: errors by sample, and priced bits by node of every level."""
+    """The loss where it arises: errors by sample, and priced bits by node of every level ``[*planes, *nodes]``."""
 
     errors: Doubles
     bits: list[Doubles]
@@ -197,13 +200,17 @@ class _Costs:
     def halves(self) -> Doubles:
         """Sums over half blocks of the signal; only of levels with latents that move, or that read them."""
         sums = _cell_sums(self.errors, _SIDE // 2)
-        return sums + sum(_cell_sums(self.bits[level], (_SIDE // 2) >> level) for level in range(_MOVED_LEVELS))
+        axis_count = self.errors.ndim
+        for level, bits in enumerate(self.bits[:_MOVED_LEVELS]):
+            of_nodes = bits.reshape(-1, *bits.shape[-axis_count:]).sum(axis=0)
+            sums += _cell_sums(of_nodes, (_SIDE // 2) >> level)
+        return sums
 
     def take(self, other: _Costs, window: Box) -> None:
         """Those of another inside a window of half blocks."""
         for level, bits in enumerate(self.bits[:_MOVED_LEVELS]):
-            box = _scaled(window, (_SIDE // 2) >> level)
-            bits[box] = other.bits[level][box]
+            nodes = across_planes(_scaled(window, (_SIDE // 2) >> level))
+            bits[nodes] = other.bits[level][nodes]
         box = _scaled(window, _SIDE // 2)
         self.errors[box] = other.errors[box]
 

@@ -27,6 +27,7 @@ from i2codec.fit.grid_cut_readouts import readouts_of_cuts
 from i2codec.fit.grid_evaluation import GridEvaluation
 from i2codec.fit.grid_loop import GridPhase, GridRun
 from i2codec.fit.grid_model import GridModel, GridObjective
+from i2codec.fit.grid_picture_start import picture_start
 from i2codec.fit.grid_presets import GridPreset
 from i2codec.fit.grid_quantisation import Arrays, QuantisedTensors, first_step_for, quantise_tensors
 from i2codec.fit.grid_start import starting_tensors
@@ -53,6 +54,8 @@ _EVALUATION_STEPS = 16
 _STEP_COUNT_TOLERANCE = 1.0 / 1024.0
 _CHECK_TOLERANCE = 0.005
 _MOST_CORRECTIONS = 7
+_PICTURE_LMBDA = 1e-4
+"""Below it fits start at the picture, and each channel has latents of its own (docs/grid.md)."""
 _USUAL_LMBDA = 0.0007
 """Below it latents move faster: they are finer, and have farther to go (docs/grid.md)."""
 _MOST_WHOLE_POINTS = 2**21
@@ -131,20 +134,14 @@ class GridEncoder:
             If the progress callback asks for it.
         """
         description, settings = self.signal.description, self.settings
-        architecture = self._architecture(description)
         target, weights = self._target()
         pricing = Pricing(settings.goal, point_count=description.point_count, overhead_bytes=_OVERHEAD_BYTES)
-        prior_number, start = starting_tensors(architecture, lmbda=pricing.lmbda, seed=settings.seed)
-        model = GridModel.start(
-            architecture,
-            start,
-            extents=description.extents,
-            contraction=None if settings.unrolled else settings.preset.contraction,
-            device=settings.device,
-            priors=prior_for(prior_number, architecture),
-        )
+        at_picture = pricing.lmbda < _PICTURE_LMBDA and description.kind is Kind.PHOTO
+        architecture = self._architecture(description, at_picture=at_picture)
+        prior_number, model = self._start(architecture, target, lmbda=pricing.lmbda, at_picture=at_picture)
         objective = GridObjective.of(target, weights, level_count=architecture.level_count)
-        self._fit(model, objective, pricing, settings.preset.phases)
+        phases = settings.preset.picture_phases if at_picture else settings.preset.phases
+        self._fit(model, objective, pricing, phases)
         stored = self._finished(model, objective, pricing, prior_number)
         corrections = 0 if settings.time_limit_s is not None else _MOST_CORRECTIONS
         found = [(stored, self.distortion)]
@@ -175,7 +172,7 @@ class GridEncoder:
         grids = self._closed(objective, network, latents, lmbda=pricing.lmbda)
         latents = [torch.from_numpy(grid).to(latent) for grid, latent in zip(grids, latents, strict=True)]
         evaluation = GridEvaluation(objective, latents, is_windowed=self._is_windowed)
-        tiles = LatentTiles.of(description.axes, architecture.level_count)
+        tiles = LatentTiles.of(description.axes, architecture.level_count, planes=architecture.planes)
         pyramid = LatentPyramid.of(grids, tiles=tiles, model=network.context_model())
         stored = StoredGrid(network, pyramid, readouts_of_cuts(evaluation, network.dequantised(), pyramid))
         self._check(stored, latents, evaluation)
@@ -197,18 +194,41 @@ class GridEncoder:
         """Tensors that must be contractions."""
         return () if self.settings.unrolled else ("A",)
 
-    def _architecture(self, description: SignalDescription) -> GridArchitecture:
-        axis_count = len(description.axes)
+    def _start(
+        self, architecture: GridArchitecture, target: Tensor, *, lmbda: float, at_picture: bool
+    ) -> tuple[int, GridModel]:
+        """Number of the prior, and the model before the fit."""
+        settings = self.settings
+        latents: dict[int, Tensor] = {}
+        if at_picture:
+            number, tensors, latents = picture_start(architecture, target, lmbda=lmbda, seed=settings.seed)
+        else:
+            number, tensors = starting_tensors(architecture, lmbda=lmbda, seed=settings.seed)
+        model = GridModel.start(
+            architecture,
+            tensors,
+            extents=self.signal.description.extents,
+            contraction=None if settings.unrolled else settings.preset.contraction,
+            device=settings.device,
+            priors=prior_for(number, architecture),
+        )
+        model.start_latents(latents)
+        return number, model
+
+    def _architecture(self, description: SignalDescription, *, at_picture: bool) -> GridArchitecture:
+        axis_count, channel_count = len(description.axes), len(description.channels)
+        plane_count = channel_count if at_picture else 1
         return GridArchitecture(
             level_count=_LEVELS,
             axis_count=axis_count,
-            channel_count=len(description.channels),
+            channel_count=channel_count,
             hidden_width=self.settings.preset.hidden_width,
             width=self.settings.preset.width,
-            context_features=feature_count(axis_count),
+            context_features=feature_count(axis_count, plane_count),
             context_count=_CONTEXT_COUNT,
             stencil=self.settings.stencil,
             unrolled=self.settings.unrolled,
+            plane_count=plane_count,
         )
 
     def _target(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -230,7 +250,8 @@ class GridEncoder:
     ) -> None:
         """Some phases of the preset."""
         settings, preset = self.settings, self.settings.preset
-        effort = Effort(preset.steps(native.point_count), seconds=settings.time_limit_s)
+        plane_count = model.field.architecture.plane_count
+        effort = Effort(preset.steps(native.point_count, plane_count), seconds=settings.time_limit_s)
         window_count = native.point_count / WindowedGridRun.side**2 if self._is_windowed else 1.0
         for phase in phases:
             objective = native

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from i2codec.field.grid_module import GridField
 from i2codec.field.grid_stored import StoredGridNetwork
+from i2codec.field.interpolation import across_planes
 from i2codec.fit.grid_model import GridModel, GridObjective, cell_means
 from i2codec.fit.grid_windows import Window, lattice
 
@@ -91,4 +92,8 @@ class GridEvaluation:
                 if target.shape == whole.target.shape
                 else GridObjective.of(target, whole.channel_weights, level_count=len(self._latents))
             )
-            yield objective, [latent[window.nodes(level)] for level, latent in enumerate(self._latents)], window
+            yield (
+                objective,
+                [latent[across_planes(window.nodes(level))] for level, latent in enumerate(self._latents)],
+                window,
+            )

@@ -50,6 +50,9 @@ class GridPhase:
         The finest level that is fitted, at its own resolution.
     holds_networks:
         Whether latents alone are trained.
+    synthesis_factor:
+        Rate of the synthesis over that of the context model. Near the original, errors are small, and a
+        step that moves all samples alike must be so, too.
     adam_betas, soap_betas:
         How much the averages of Adam and SOAP keep from step to step.
     """
@@ -62,6 +65,7 @@ class GridPhase:
     deviations: tuple[float, float] = (0.22, 0.15)
     first_level: int = 0
     holds_networks: bool = False
+    synthesis_factor: float = 1.0
     adam_betas: tuple[float, float] = (0.9, 0.99)
     soap_betas: tuple[float, float] = (0.95, 0.95)
 
@@ -135,11 +139,15 @@ class GridRun:
         groups, phase = self._latent_groups(), self._phase
         optimisers: list[torch.optim.Optimizer] = []
         if not phase.holds_networks:
-            networks = self._model.named_networks()
-            matrices = [tensor for name, tensor in networks.items() if name[0].isupper()]
-            vectors = [tensor for name, tensor in networks.items() if not name[0].isupper()]
-            groups.append({"params": vectors, "factor": 1.0})
-            optimisers.append(Soap([{"params": matrices, "factor": 1.0}], lr=phase.rates[0], betas=phase.soap_betas))
+            matrices: list[dict[str, Any]] = []
+            for networks, factor in (
+                (self._model.field.tensors, phase.synthesis_factor),
+                (self._model.context, 1.0),
+            ):
+                for of_kind, is_matrix in ((matrices, True), (groups, False)):
+                    tensors = [tensor for name, tensor in networks.items() if name[0].isupper() is is_matrix]
+                    of_kind.append({"params": tensors, "factor": factor})
+            optimisers.append(Soap(matrices, lr=phase.rates[0], betas=phase.soap_betas))
         if groups:
             optimisers.append(torch.optim.Adam(groups, lr=phase.rates[0], betas=phase.adam_betas, fused=True))
         return tuple(optimisers)

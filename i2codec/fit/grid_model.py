@@ -15,7 +15,7 @@ from i2codec.field.grid_architecture import GridArchitecture
 from i2codec.field.grid_module import GridField, LatentReader
 from i2codec.field.grid_stored import StoredGridNetwork
 from i2codec.field.interpolation import level_extents
-from i2codec.fit.context import latent_bits
+from i2codec.fit.context import latent_bits, planes_before
 from i2codec.fit.context_fast import fast_latent_bits
 from i2codec.fit.synthesis_fast import FastGridField, FastLatentReader
 
@@ -38,7 +38,7 @@ class GridModel:
     Parameters
     ----------
     latents:
-        Levels, finest first, divided by :data:`LATENT_SCALE`.
+        Levels ``[*planes, *nodes]``, finest first, divided by :data:`LATENT_SCALE`.
     field:
         The synthesis.
     context:
@@ -70,7 +70,7 @@ class GridModel:
         synthesis = {name: parameters[name] for name in architecture.synthesis_shapes}
         context = {name: nn.Parameter(parameters[name]) for name in architecture.context_shapes}
         latents = [
-            torch.zeros(level_extents(extents, level), device=device, requires_grad=True)
+            torch.zeros((*architecture.planes, *level_extents(extents, level)), device=device, requires_grad=True)
             for level in range(architecture.level_count)
         ]
         field = _kind(device)(architecture, synthesis, contraction=contraction)
@@ -81,6 +81,12 @@ class GridModel:
             for name in model.named_networks()
         ]
         return model
+
+    @torch.no_grad()
+    def start_latents(self, latents: Mapping[int, Tensor]) -> None:
+        """Let some levels start at ``latents``, as they are coded but for rounding."""
+        for level, latent in latents.items():
+            self.latents[level].copy_(latent / LATENT_SCALE)
 
     @classmethod
     def finished(
@@ -172,7 +178,10 @@ class GridObjective:
     def rate(self, model: GridModel, latents: Sequence[Tensor]) -> Tensor:
         """Bits per native grid point of ``latents`` from ``first_level`` on, a scalar."""
         count = fast_latent_bits if self.target.device.type == "cpu" else latent_bits
-        return count(latents, dict(model.context.items()), first_level=self.first_level) / self.point_count
+        architecture = model.field.architecture
+        before = planes_before(axis_count=architecture.axis_count, plane_count=architecture.plane_count)
+        bits = count(latents, dict(model.context.items()), first_level=self.first_level, before=before)
+        return bits / self.point_count
 
     def parts(self, model: GridModel, latents: Sequence[Tensor], solve: Solve) -> tuple[Tensor, Tensor]:
         """Distortion and rate of ``latents`` from ``first_level`` on, whose states ``solve`` finds."""

@@ -32,6 +32,7 @@ _PHASES = (
     _coarse("half, with networks", 12, first_level=1, holds_networks=False),
     GridPhase("fit", share=0.97, rates=(1e-2, 1e-4)),
 )
+_PICTURE_PHASES = (GridPhase("fit", share=0.97, rates=(3e-3, 1e-4), synthesis_factor=0.1),)
 _CORRECTION = GridPhase("correct", share=0.25, rates=(5e-3, 1e-4), temperatures=(0.2, 0.1), deviations=(0.18, 0.15))
 
 
@@ -54,6 +55,8 @@ class GridPreset:
         Bounds on the steps.
     phases:
         In order.
+    picture_phases:
+        Where the fit starts at the picture.
     correction:
         Where a size or PSNR was missed: at another λ.
     closing_rounds:
@@ -74,6 +77,7 @@ class GridPreset:
     most_steps: int
     least_steps: int = 50
     phases: tuple[GridPhase, ...] = _PHASES
+    picture_phases: tuple[GridPhase, ...] = _PICTURE_PHASES
     correction: GridPhase = _CORRECTION
     closing_rounds: int = 20
     gradient_steps: int = 2
@@ -82,9 +86,13 @@ class GridPreset:
     hidden_width: int = 24
     width: int = 6
 
-    def steps(self, point_count: int) -> int:
-        """Optimiser steps of all phases together for a signal of so many grid points."""
-        return max(self.least_steps, min(self.most_steps, round(self.point_steps / point_count)))
+    def steps(self, point_count: int, plane_count: int = 1) -> int:
+        """Optimiser steps of all phases together for a signal of so many grid points.
+
+        One with three latents at every node takes about twice as long.
+        """
+        cost = point_count * (1 + plane_count) / 2
+        return max(self.least_steps, min(self.most_steps, round(self.point_steps / cost)))
 
     def with_steps(self, steps: int) -> GridPreset:
         """The same with a fixed number of steps."""
@@ -99,6 +107,7 @@ GRID_PRESETS = {
             point_steps=6e7,
             most_steps=400,
             phases=tuple(_hasty(phase) for phase in _PHASES),
+            picture_phases=tuple(_hasty(phase) for phase in _PICTURE_PHASES),
             correction=_hasty(_CORRECTION),
             closing_rounds=5,
         ),

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from i2codec.field.interpolation import across_planes
 from i2codec.fit.grid_loop import LARGEST_GRADIENT, GridRun
 from i2codec.fit.grid_model import GridModel, GridObjective
 from i2codec.fit.grid_windows import Window, windows_of_pass
@@ -39,7 +40,7 @@ class WindowedGridRun(GridRun):
         window = self._next_window()
         first_level, whole = self._phase.first_level, self._whole
         self._latents = [
-            latent.detach()[window.nodes(level)].clone().requires_grad_()
+            latent.detach()[across_planes(window.nodes(level))].clone().requires_grad_()
             for level, latent in enumerate(self._whole_latents, first_level)
         ]
         self._objective = GridObjective.of(
@@ -69,7 +70,7 @@ class WindowedGridRun(GridRun):
         corrections = [1.0 - beta ** (self._pass + 1) for beta in betas]
         for level, part in enumerate(self._latents, self._phase.first_level):
             assert part.grad is not None
-            nodes, inside = window.nodes(level), window.inner_nodes(level)
+            nodes, inside = across_planes(window.nodes(level)), across_planes(window.inner_nodes(level))
             number, gradient = level - self._phase.first_level, part.grad[inside]
             mean, squares = (average[nodes][inside] for average in self._averages[number])
             mean.lerp_(gradient, 1.0 - betas[0])

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from i2codec.field.grid_architecture import CONTEXT_TENSORS
 from i2codec.fit.compiled import in_threads
-from i2codec.fit.context import BEFORE, CAUSAL, laplace_bits, level_tensors, predicted
+from i2codec.fit.context import BEFORE, CAUSAL, PLANES_OF_TIME, laplace_bits, level_tensors, predicted
 from i2codec.fit.context_fast import Band, Layout
 from i2codec.fit.context_kernel import plane_gradients
 
@@ -74,7 +74,7 @@ class _LatticeBits(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, level: int, latents: Tensor, features: Tensor, positions: Tensor, *weights: Tensor) -> Tensor:
         """Bits, with the gradients by everything that has one."""
-        layout = Layout.of([tuple(latents.shape)])
+        layout = Layout.of([tuple(latents.shape)], before=PLANES_OF_TIME)
         read, coded = (layout.filled([tensor.detach().numpy()]) for tensor in (features, latents))
         of_columns = np.pad(positions.numpy().astype(np.float32), ((0, 1), (0, 0)))  # and the feature that waits
         arrays = dict(zip(CONTEXT_TENSORS, (weight.detach().numpy() for weight in weights), strict=True))

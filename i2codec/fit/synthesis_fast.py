@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -56,8 +57,8 @@ class FastLatentReader:
         ]
 
     def __call__(self, latents: Sequence[Tensor]) -> Tensor:
-        """Latents ``[*level extents]`` of the levels read, finest first → values ``[levels, *grid]``."""
-        found = [tuple(latent.shape) for latent in latents]
+        """Latents ``[*planes, *nodes]`` of the levels read, finest first → values ``[levels · planes, *grid]``."""
+        found = [tuple(latent.shape[-len(self._shape) :]) for latent in latents]
         if found != self._extents:  # compiled loops do not check where they read
             raise ValueError(f"levels of {found} nodes; expected {self._extents}")
         values: Tensor = _Reading.apply(self._shape, self._axes, *latents)  # type: ignore[no-untyped-call]
@@ -114,32 +115,34 @@ class _Reading(torch.autograd.Function):
     def forward(ctx: Any, shape: tuple[int, ...], axes: list[list[_Axis]], *latents: Tensor) -> Tensor:
         """Values of all levels at the positions."""
         ctx.axes, ctx.needed = axes, [latent.requires_grad for latent in latents]
-        values = torch.empty((len(latents), *shape))
+        ctx.shapes = [latent.shape for latent in latents]
+        planes = math.prod(latents[0].shape[: -len(shape)])
+        values = torch.empty((len(latents), planes, *shape))
 
         def read(level: int) -> None:
             """Values of one level."""
-            result = latents[level].detach().contiguous().numpy()
+            result = latents[level].detach().contiguous().numpy().reshape(planes, *latents[level].shape[-len(shape) :])
             # the last axis first: where the other axes are still short, its scattered reads are few
-            for axis in reversed(range(result.ndim)):
-                result = axes[level][axis].blend(result, axis)
+            for axis in reversed(range(len(shape))):
+                result = axes[level][axis].blend(result, axis + 1)
             values[level] = torch.from_numpy(result)
 
         in_threads(read, range(len(latents)))
-        return values
+        return values.flatten(0, 1)
 
     @staticmethod
     def backward(ctx: Any, by_values: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients by the latents."""
-        gradients = by_values.contiguous().numpy()
+        gradients = by_values.contiguous().numpy().reshape(len(ctx.axes), -1, *by_values.shape[1:])
 
         def spread(level: int) -> Tensor | None:
             """The gradient by the latents of one level, if it is needed."""
             if not ctx.needed[level]:
                 return None
             result = gradients[level]
-            for axis in range(result.ndim):
-                result = ctx.axes[level][axis].spread(result, axis)
-            return torch.from_numpy(result)
+            for axis, blended in enumerate(ctx.axes[level], 1):
+                result = blended.spread(result, axis)
+            return torch.from_numpy(result).view(ctx.shapes[level])
 
         return None, None, *in_threads(spread, range(len(gradients)))
 

@@ -147,7 +147,7 @@ def _lattice_features(x: Any, near: Any, at: int, reach: Any, positions: Any, co
 
 
 @_inline
-def _features(x: Any, near: Any, at: int, reach: Any, coarser: Any, coarsest: Any, node: Any) -> None:
+def _features(x: Any, near: Any, at: int, reach: Any, coarser: Any, coarsest: Any, node: Any, halving: int) -> None:
     """Gather the features of a node, given its place in the padded planes of its own grid."""
     t, i, j = node
     for n in range(reach.size):
@@ -155,11 +155,11 @@ def _features(x: Any, near: Any, at: int, reach: Any, coarser: Any, coarsest: An
     n = reach.size
     row, column = _u64((i >> 1) + 1), _u64((j >> 1) + 1)
     beside_row, beside_column = _u64((i >> 1) + 2 * (i & 1)), _u64((j >> 1) + 2 * (j & 1))
-    x[n] = coarser[t >> 1, row, column]
-    x[n + 1] = coarser[t >> 1, row, beside_column]
-    x[n + 2] = coarser[t >> 1, beside_row, column]
-    x[n + 3] = coarser[t >> 1, beside_row, beside_column]
-    x[n + 4] = coarsest[t >> 2, i >> 2, j >> 2]
+    x[n] = coarser[t >> halving, row, column]
+    x[n + 1] = coarser[t >> halving, row, beside_column]
+    x[n + 2] = coarser[t >> halving, beside_row, column]
+    x[n + 3] = coarser[t >> halving, beside_row, beside_column]
+    x[n + 4] = coarsest[t >> 2 * halving, i >> 2, j >> 2]
 
 
 @_inline
@@ -198,7 +198,7 @@ def _compiled(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @functools.cache
-def _traversal(features: int, width: int, is_lattice: bool) -> Callable[..., None]:
+def _traversal(features: int, width: int, is_lattice: bool, halving: int) -> Callable[..., None]:
     largest = _LARGEST_OF_LATTICE if is_lattice else _LARGEST_LATENT
     last_scale = _LAST_OF_LATTICE if is_lattice else _LAST_SCALE
     length_bits = 5 if is_lattice else 4
@@ -226,7 +226,7 @@ def _traversal(features: int, width: int, is_lattice: bool) -> Callable[..., Non
                     if is_lattice:
                         _lattice_features(x, near, at, reach, coarser, j)
                     else:
-                        _features(x, near, at, reach, coarser, coarsest, (t, i, j))
+                        _features(x, near, at, reach, coarser, coarsest, (t, i, j), halving)
                     mean, scale = _predict(x, h1, h2, weights, features, width, last_scale)
                     low_bits, low = 0, 0
                     if is_lattice:  # large latents are cut: what is left of them has a mean of −½
@@ -273,7 +273,9 @@ def _traversal(features: int, width: int, is_lattice: bool) -> Callable[..., Non
 _lock = threading.Lock()
 
 
-def traversal(*, features: int, width: int, is_lattice: bool = False) -> Callable[..., None]:
+def traversal(
+    *, features: int, width: int, is_lattice: bool = False, halves_planes: bool = True
+) -> Callable[..., None]:
     """The loop for models of so many features and hidden units, a multiple of 16; a lattice has one of its own.
 
     Its arguments are what to do (DECODE, ENCODE or MEASURE); the grid ``[T, H, W]`` int32, which
@@ -282,4 +284,4 @@ def traversal(*, features: int, width: int, is_lattice: bool = False) -> Callabl
     ``[5]`` uint64. Every combination of numbers is compiled once.
     """
     with _lock:  # threads that come first together would each compile their own
-        return _traversal(features, width, is_lattice)
+        return _traversal(features, width, is_lattice, int(halves_planes))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from i2codec.errors import OptionError
 from i2codec.latents.model import ContextModel
-from i2codec.latents.template import LARGEST_FEATURE, Template, coarser_shape, positions
+from i2codec.latents.template import LARGEST_FEATURE, Template, positions
 
 __all__ = ["Integers", "checked_shape", "checked_values", "kernel_grids", "kernel_weights"]
 
@@ -46,17 +46,18 @@ def kernel_grids(
 ) -> tuple[NDArray[np.int8], int, NDArray[np.int64], NDArray[np.int8], NDArray[np.int8]]:
     """The grids that features are read from, clamped to a byte.
 
-    They are: the grid itself, flat, with a plane of zeros before it and ``border`` zeros around
+    They are: the grid itself, flat, with planes of zeros before it and ``border`` zeros around
     each plane; the place of its first node; how far from a node its neighbours lie; the next
     coarser grid with one zero around each plane; the one after. In place of these two a lattice has
     the features of its columns, ``[1, features, columns]``.
     """
     is_lattice = template is Template.LATTICE
-    half = coarser_shape(values.shape)
+    half = template.coarser_shape(values.shape)
     own = _companded(values) if is_lattice else _clamped(values)
-    near = np.pad(own, ((1, 0), (border, border), (border, border)))
+    lead = max(1, template.plane_reach)
+    near = np.pad(own, ((lead, 0), (border, border), (border, border)))
     _, rows, columns = near.shape
-    start = (rows + border) * columns + border
+    start = (lead * rows + border) * columns + border
     reach = np.array([(t * rows + y) * columns + x for t, y, x in template.offsets], dtype=np.int64)
     if is_lattice:
         if coarser is not None or coarsest is not None or column_count < values.shape[2]:
@@ -65,7 +66,7 @@ def kernel_grids(
         of_columns = np.pad(of_columns, ((0, 1), (0, 0)))  # and the feature that waits
         return near.ravel(), start, reach, np.ascontiguousarray(of_columns[None]), np.zeros((1, 1, 1), dtype=np.int8)
     beside = np.pad(_neighbour("coarser", coarser, half), ((0, 0), (1, 1), (1, 1)))
-    return near.ravel(), start, reach, beside, _neighbour("coarsest", coarsest, coarser_shape(half))
+    return near.ravel(), start, reach, beside, _neighbour("coarsest", coarsest, template.coarser_shape(half))
 
 
 def kernel_weights(model: ContextModel, level: int) -> tuple[NDArray[np.int32], ...]:

@@ -58,11 +58,12 @@ def features(
     if model.template is Template.LATTICE:
         near = [companded(_read(grid, t + dt, i + dy, j + dx)) for dt, dy, dx in model.template.offsets]
         return near + positions(column_count or grid.shape[2])[j] + [0]
+    halving = int(model.template.halves_planes)
     s, r = (1 if i % 2 else -1), (1 if j % 2 else -1)
     values = [_read(grid, t + dt, i + dy, j + dx) for dt, dy, dx in model.template.offsets]
     for dy, dx in ((0, 0), (0, r), (s, 0), (s, r)):
-        values.append(_read(coarser[0], t >> 1, (i >> 1) + dy, (j >> 1) + dx))
-    values.append(_read(coarser[1], t >> 2, i >> 2, j >> 2))
+        values.append(_read(coarser[0], t >> halving, (i >> 1) + dy, (j >> 1) + dx))
+    values.append(_read(coarser[1], t >> 2 * halving, i >> 2, j >> 2))
     return [min(max(value, -127), 127) for value in values]
 
 

@@ -244,7 +244,10 @@ def _traverse(
     tables = load_latent_tables(_TABLE_SET)
     template = model.template
     traverse = kernel.traversal(
-        features=template.feature_count, width=len(weights[1]), is_lattice=template is Template.LATTICE
+        features=template.feature_count,
+        width=len(weights[1]),
+        is_lattice=template is Template.LATTICE,
+        halves_planes=template.halves_planes,
     )
     flat_tables = (tables.cumulative, tables.middles, tables.radii)
     traverse(mode, grid, lengths, grids, weights, flat_tables, words, state)

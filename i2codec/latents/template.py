@@ -9,7 +9,6 @@ __all__ = [
     "LARGEST_LATENT",
     "POSITION_FEATURES",
     "Template",
-    "coarser_shape",
     "companded",
     "positions",
 ]
@@ -25,6 +24,7 @@ _SAME_PLANE = (
     *((0, -2, -2), (0, -2, -1), (0, -2, 0), (0, -2, 1), (0, -2, 2)),
 )
 _PREVIOUS_PLANE = ((-1, 0, 0), (-1, -1, 0), (-1, 1, 0), (-1, 0, -1), (-1, 0, 1))
+_PLANE_BEFORE_THAT = ((-2, 0, 0),)
 POSITION_FEATURES = 6
 _POSITION_UNIT = 4
 """Height of the hats that tell where a column is."""
@@ -45,11 +45,34 @@ class Template(enum.IntEnum):
     """Those, and five in the plane before; for video."""
     LATTICE = 3
     """The same neighbours, as magnitudes, and the frequency; for sound."""
+    COLOUR = 4
+    """Those of a volume and one in the plane before that; planes are those of a photo's colours, in every level."""
 
     @property
     def offsets(self) -> tuple[tuple[int, int, int], ...]:
         """Offsets (t, y, x) of the neighbours in the same grid, all before the node in raster order."""
-        return _SAME_PLANE + (() if self is Template.PLANE else _PREVIOUS_PLANE)
+        if self is Template.PLANE:
+            return _SAME_PLANE
+        return _SAME_PLANE + _PREVIOUS_PLANE + (_PLANE_BEFORE_THAT if self is Template.COLOUR else ())
+
+    @property
+    def plane_reach(self) -> int:
+        """How many planes back the farthest neighbour is."""
+        return -min(t for t, _, _ in self.offsets)
+
+    @property
+    def halves_planes(self) -> bool:
+        """Whether a coarser grid has half as many planes: those of time, but not those of colours."""
+        return self is not Template.COLOUR
+
+    def coarser_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Extents of the next coarser grid over the same area.
+
+        >>> Template.VOLUME.coarser_shape((3, 5, 8)), Template.COLOUR.coarser_shape((3, 5, 8))
+        ((2, 3, 4), (3, 3, 4))
+        """
+        planes, *extents = ((extent + 1) // 2 for extent in shape)
+        return (planes if self.halves_planes else shape[0], *extents)
 
     @property
     def feature_count(self) -> int:
@@ -65,15 +88,6 @@ class Template(enum.IntEnum):
     def scale_count(self) -> int:
         """Number of scales 2^(k/8 − 4); those from 80 on code the lowest bits of a latent apart."""
         return 144 if self is Template.LATTICE else 80
-
-
-def coarser_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Extents of the next coarser grid over the same area.
-
-    >>> coarser_shape((1, 5, 8))
-    (1, 3, 4)
-    """
-    return tuple((extent + 1) // 2 for extent in shape)
 
 
 def companded(value: int) -> int:

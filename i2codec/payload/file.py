@@ -13,6 +13,7 @@ from i2codec.container.writer import write_container
 from i2codec.errors import FormatError, LimitError, OptionError, TruncatedError, VersionError
 from i2codec.field.architecture import Architecture
 from i2codec.field.grid_architecture import Basis
+from i2codec.latents.template import Template
 from i2codec.payload.grid_section import pack_grid_network, unpack_grid_network
 from i2codec.payload.latent_tiles import LatentTiles
 from i2codec.payload.latents_section import LatentPyramid
@@ -29,7 +30,7 @@ from i2codec.signal.segments import Segments
 from i2codec.signal.signal import MetadataKey
 from i2codec.signal.timestamps import TimeStamps
 
-_MINOR_OF_PHOTOS, _MINOR_OF_COORDINATE_FIELDS, _MINOR_OF_PYRAMIDS, _MINOR_OF_LATTICES = 0, 1, 2, 3
+_MINOR_OF_PHOTOS, _MINOR_OF_COORDINATE_FIELDS, _MINOR_OF_PYRAMIDS, _MINOR_OF_LATTICES_AND_PLANES = 0, 1, 2, 3
 
 
 class PackedNetworks(Sequence[QuantisedNetwork]):
@@ -141,9 +142,10 @@ def write_file(signals: Sequence[StoredSignal], *, limits: Limits = DEFAULT_LIMI
 
 def _minor(signals: Sequence[StoredSignal]) -> int:
     """The oldest version that has all ids of a file: 1 added units, several signals and other kinds than photos."""
-    if any(isinstance(signal.grid, StoredLattice) for signal in signals):
-        return _MINOR_OF_LATTICES
-    if any(signal.grid is not None for signal in signals):
+    grids = [signal.grid for signal in signals if signal.grid is not None]
+    if any(isinstance(grid, StoredLattice) or grid.network.template is Template.COLOUR for grid in grids):
+        return _MINOR_OF_LATTICES_AND_PLANES
+    if grids:
         return _MINOR_OF_PYRAMIDS
     is_photo = signals[0].description.kind is Kind.PHOTO and len(signals) == 1
     return _MINOR_OF_PHOTOS if is_photo else _MINOR_OF_COORDINATE_FIELDS
@@ -268,7 +270,7 @@ def _parse_grid(
         raise VersionError("the file has a pyramid in segments, which this release cannot read: update i2codec")
     pyramid = LatentPyramid(
         coded,
-        tiles=LatentTiles.of(description.axes, network.architecture.level_count),
+        tiles=LatentTiles.of(description.axes, network.architecture.level_count, planes=network.architecture.planes),
         model=network.context_model(),
         is_whole=container.is_whole,
     )

@@ -95,6 +95,11 @@ class QuantisedGridNetwork:
             raise OptionError(f"tensors {found} do not fit {self.architecture.tensor_shapes}")
         if self.architecture.unrolled and self.architecture.stencil is Stencil.POINTWISE:
             raise OptionError("a pointwise layer has no steps to unroll; expected unrolled=False")
+        if (self.template is Template.COLOUR) != (self.architecture.plane_count > 1):
+            raise OptionError(
+                f"{self.architecture.plane_count} latents at every node under the context model "
+                f"{self.template.name.lower()}"
+            )
 
     @property
     def template(self) -> Template:
@@ -244,6 +249,8 @@ def _unpack_architecture(
     template = known(Template, sizes["context_model"], field="context model")
     if template not in _templates(basis):
         raise FormatError(f"a {basis.name.lower()} of latents with the context model {template.name.lower()}")
+    if template is Template.COLOUR and channel_count == 1:
+        raise FormatError("one channel with the context model colour; expected 2 to 4")
     check_steps(sizes, limits)
     check_limits(
         sizes,
@@ -272,6 +279,7 @@ def _unpack_architecture(
             unrolled=layer is Layer.STENCIL_UNROLLED,
             kernel=kernel,
             basis=basis,
+            plane_count=channel_count if template is Template.COLOUR else 1,
         )
     except OptionError as error:
         raise FormatError(f"network header: {error}") from error
@@ -304,7 +312,7 @@ def layer_of(architecture: GridArchitecture) -> Layer:
 
 
 def _templates(basis: Basis) -> tuple[Template, ...]:
-    return (Template.LATTICE,) if basis is Basis.LATTICE else (Template.PLANE, Template.VOLUME)
+    return (Template.LATTICE,) if basis is Basis.LATTICE else (Template.PLANE, Template.VOLUME, Template.COLOUR)
 
 
 def _norm(layer: Layer) -> Norm:

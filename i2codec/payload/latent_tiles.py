@@ -36,6 +36,8 @@ class LatentTiles:
         Levels of the pyramid.
     sides:
         Nodes of a tile per axis, powers of two.
+    planes:
+        Leading extents of what a tile holds: none, or how many latents are at every node.
 
     >>> tiles = LatentTiles((9, 5), 2, (4, 4))
     >>> tiles.count(0), tiles.box(0, 3), tiles.count(1)
@@ -45,18 +47,22 @@ class LatentTiles:
     extents: tuple[int, ...]
     level_count: int
     sides: tuple[int, ...]
+    planes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if any(side < 1 or side & (side - 1) for side in self.sides) or len(self.sides) != len(self.extents):
             raise OptionError(f"tiles of {self.sides} nodes in {len(self.extents)} axes; expected powers of two")
 
     @classmethod
-    def of(cls, axes: Sequence[Axis], level_count: int, *, side: int = TILE_NODES) -> LatentTiles:
+    def of(
+        cls, axes: Sequence[Axis], level_count: int, *, side: int = TILE_NODES, planes: tuple[int, ...] = ()
+    ) -> LatentTiles:
         """The tiles of a signal: ``side`` nodes along space, all of them along time."""
         return cls(
             tuple(axis.extent for axis in axes),
             level_count,
             tuple(1 << (axis.extent - 1).bit_length() if axis.name is AxisName.TIME else side for axis in axes),
+            planes,
         )
 
     def shape(self, level: int) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from i2codec.container.layout import Field, Layout
 from i2codec.errors import FormatError, OptionError
+from i2codec.field.interpolation import across_planes
 from i2codec.latents.model import ContextModel
 from i2codec.latents.stream import LatentCoder, LatentDecoder, LatentEncoder
 from i2codec.payload.latent_tiles import Box, LatentTiles, coarser_box
@@ -39,7 +40,7 @@ def pack_latents(
 ) -> dict[Address, bytes]:
     """Payloads of the LATENTS sections of a pyramid, in the order of the file.
 
-    ``levels`` are grids of integers ``[*nodes]``, finest first.
+    ``levels`` are grids of integers ``[*planes, *nodes]``, finest first.
 
     Raises
     ------
@@ -47,7 +48,7 @@ def pack_latents(
         If a shape is not that of its level, or a latent is too large to be coded.
     """
     shapes = [level.shape for level in levels]
-    if shapes != [tiles.shape(level) for level in range(tiles.level_count)]:
+    if shapes != [(*tiles.planes, *tiles.shape(level)) for level in range(tiles.level_count)]:
         raise OptionError(f"latents of the shapes {shapes} do not fit {tiles}")
     if max(tiles.count(level) for level in range(tiles.level_count)) == 1:
         whole = _packed(levels, tiles, model, section_bytes=_UNCUT_SECTIONS * section_bytes)
@@ -69,13 +70,13 @@ def _packed(
             above = _areas(levels, level, box)
             joins = tiles.count(level) == 1 and section.is_open
             if joins:
-                section.add(levels[level][box], level=level, above=above)
+                section.add(levels[level][across_planes(box)], level=level, above=above)
                 joins = section.is_within(section_bytes)
             if joins:
                 payloads.pop((place - 1, 0), None)  # the section gets this level's number
             else:
                 section = _SectionWriter(model)
-                section.add(levels[level][box], level=level, above=above)
+                section.add(levels[level][across_planes(box)], level=level, above=above)
             payloads[place, unit] = section.payload()
     return payloads
 
@@ -84,7 +85,7 @@ def _areas(levels: Sequence[Grid], level: int, box: Box) -> Above:
     """The areas over a tile's ``box``, from whole levels."""
 
     def above(steps: int) -> Grid | None:
-        return levels[level + steps][coarser_box(box, steps)] if level + steps < len(levels) else None
+        return levels[level + steps][across_planes(coarser_box(box, steps))] if level + steps < len(levels) else None
 
     return above
 
@@ -149,7 +150,7 @@ class LatentPyramid:
 
     @classmethod
     def of(cls, levels: Sequence[Grid], *, tiles: LatentTiles, model: ContextModel) -> LatentPyramid:
-        """Pack grids of integers ``[*nodes]``, finest first; raises as :func:`pack_latents`."""
+        """Pack grids of integers ``[*planes, *nodes]``, finest first; raises as :func:`pack_latents`."""
         return cls(pack_latents(levels, tiles=tiles, model=model), tiles=tiles, model=model)
 
     @property
@@ -168,7 +169,7 @@ class LatentPyramid:
         return count
 
     def levels(self, region: Sequence[tuple[int, int]] | None = None, *, margin: int = 0) -> list[Grid]:
-        """Whole grids ``[*nodes]`` of all levels, finest first; they may be read-only.
+        """Whole grids ``[*planes, *nodes]`` of all levels, finest first; they may be read-only.
 
         Of a ``region``, start and length per axis in native samples, only tiles are decoded with
         nodes that cover it or lie at most ``margin`` nodes beside those; all other nodes are 0.
@@ -196,8 +197,8 @@ class LatentPyramid:
         """The nodes of a box, those outside of the tiles 0."""
         is_whole = self.tiles.level_count - level <= self.whole_levels
         if is_whole and self.tiles.count(level) == 1:
-            return self._tile(level, 0)[box]
-        grid = np.zeros([part.stop - part.start for part in box], dtype=np.int32)
+            return self._tile(level, 0)[across_planes(box)]
+        grid = np.zeros(self._shape(box), dtype=np.int32)
         for unit in units if is_whole else ():
             tile = self.tiles.box(level, unit)
             common = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(box, tile, strict=True)]
@@ -207,8 +208,11 @@ class LatentPyramid:
                 )
                 for parts in (box, tile)
             )
-            grid[target] = self._tile(level, unit)[source]
+            grid[across_planes(target)] = self._tile(level, unit)[across_planes(source)]
         return grid
+
+    def _shape(self, box: Box) -> tuple[int, ...]:
+        return (*self.tiles.planes, *(part.stop - part.start for part in box))
 
     def _tile(self, level: int, unit: int) -> Grid:
         if (level, unit) not in self._tiles:
@@ -220,7 +224,7 @@ class LatentPyramid:
         try:
             for level in section.levels:
                 box = self.tiles.box(level, section.unit)
-                shape = tuple(part.stop - part.start for part in box)
+                shape = self._shape(box)
                 if level in section.coded:
                     tile = _code_tile(decoder, None, shape, level=level, above=self._areas(level, box))
                 else:
@@ -238,7 +242,7 @@ class LatentPyramid:
             if level + steps >= self.tiles.level_count:
                 return None
             unit, inner = self.tiles.above(level, box, steps=steps)
-            return self._tile(level + steps, unit)[inner]
+            return self._tile(level + steps, unit)[across_planes(inner)]
 
         return above
 
@@ -266,7 +270,7 @@ class _Section:
 
 
 def _code_tile(coder: LatentCoder, values: Grid | None, shape: tuple[int, ...], *, level: int, above: Above) -> Grid:
-    """Code a tile ``[*nodes]``; an encoder is given its ``values``."""
+    """Code a tile ``[*planes, *nodes]``; an encoder is given its ``values``."""
     grids = [None if grid is None else _planes(grid) for grid in (values, above(1), above(2))]
     lead = (1,) * (3 - len(shape))
     coded = coder.code(grids[0], shape=(*lead, *shape), coarser=grids[1], coarsest=grids[2], level=level)
@@ -274,5 +278,5 @@ def _code_tile(coder: LatentCoder, values: Grid | None, shape: tuple[int, ...], 
 
 
 def _planes(grid: Grid) -> Grid:
-    """A grid of one to three axes as ``[T, H, W]``."""
+    """A grid of one to three axes, planes among them, as ``[T, H, W]``."""
     return grid.reshape((1,) * (3 - grid.ndim) + grid.shape)

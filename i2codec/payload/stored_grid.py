@@ -67,7 +67,7 @@ class StoredGrid:
         if unit_count > 1:
             raise OptionError(f"a pyramid of latents in {unit_count} units; expected one")
         _check_sizes(self.network, description, basis=Basis.PYRAMID, level_count=tiles.level_count)
-        if tiles != LatentTiles.of(description.axes, tiles.level_count):
+        if tiles != LatentTiles.of(description.axes, tiles.level_count, planes=self.network.architecture.planes):
             raise OptionError(f"latents in {tiles} do not fit the signal's extents {description.extents}")
 
 

@@ -2,8 +2,8 @@
 
 Prior 0 is 0 for every parameter. Prior n ≥ 1 is the package's file ``prior_n.npz``: for each tensor
 of its architecture an array of that name and shape, of int16 or int32, in units of 2⁻¹⁰. A released
-prior never changes. Priors are fitted over photographs in colour, and serve other channels by a
-rule: see :func:`prior_for`.
+prior never changes. Priors are fitted over photographs in colour; those with one latent at every node
+serve other channels by a rule: see :func:`prior_for`.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ _LARGE_PHOTO = replace(_PHOTO, hidden_width=48, width=10)
 _ARCHITECTURES: dict[int, GridArchitecture] = {
     **dict.fromkeys((1, 2, 3), _PHOTO),
     **dict.fromkeys((4, 5, 6), _LARGE_PHOTO),
+    7: replace(_PHOTO, context_features=23, plane_count=3),
+    8: replace(_LARGE_PHOTO, context_features=23, plane_count=3),
 }
 """What each released prior was fitted for."""
-_LMBDAS = {1: 0.004, 2: 0.0007, 3: 0.02, 4: 0.004, 5: 0.0007, 6: 0.02}
+_LMBDAS = {1: 0.004, 2: 0.0007, 3: 0.02, 4: 0.004, 5: 0.0007, 6: 0.02, 7: 0.00002, 8: 0.00002}
 """λ that each released prior was fitted at."""
 _BY_CHANNEL = ("W", "b")
 """Tensors with a row for each channel."""
@@ -98,7 +100,7 @@ def released_priors(architecture: GridArchitecture) -> dict[int, float]:
 
 
 def _serves(fitted_for: GridArchitecture, architecture: GridArchitecture) -> bool:
-    if not 1 <= architecture.channel_count <= 4:
+    if not 1 <= architecture.channel_count <= 4 or architecture.plane_count != fitted_for.plane_count:
         return False
     of_colour = replace(architecture, channel_count=fitted_for.channel_count)
     return of_colour.tensor_shapes == fitted_for.tensor_shapes

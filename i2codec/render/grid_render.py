@@ -34,7 +34,7 @@ class Latents(Protocol):
     """Where the integers of the pyramid come from."""
 
     def window(self, level: int, region: Sequence[tuple[int, int]]) -> NDArray[np.int32]:
-        """Nodes ``start`` to ``stop`` per axis of a level, 0 finest."""
+        """Nodes ``start`` to ``stop`` per axis of a level, 0 finest: ``[*planes, *nodes]``."""
 
 
 class GridRenderer:
@@ -122,25 +122,25 @@ class GridRenderer:
             for (start, stop), extent in zip(box, self._extents, strict=True)
         ]
         positions = [np.arange(low, high) + shift for (low, high), shift in zip(bounds, shifts, strict=True)]
-        values = torch.stack([self._read(level, positions) for level in range(self._architecture.level_count)])
+        values = torch.cat([self._read(level, positions) for level in range(self._architecture.level_count)])
         output = self._field.read_out(self._field.state(self._field.inject(values), steps=self._steps))
         inside = [slice(start - low, stop - low) for (start, stop), (low, _) in zip(box, bounds, strict=True)]
         result: NDArray[np.float32] = output[(slice(None), *inside)].movedim(0, -1).cpu().numpy()
         return result
 
     def _read(self, level: int, positions: Sequence[NDArray[np.floating]]) -> torch.Tensor:
-        """Latents of a level at the product of ``positions``."""
+        """Latents of a level at the product of ``positions``: ``[planes, *grid]``."""
         region, reach = [], kernel_reach(level)
         for place, extent in zip(positions, self._extents, strict=True):
             low = max(0, math.floor(place[0] / 2**level - 0.5) - reach + 1)
             high = min(-(-extent >> level), math.floor(place[-1] / 2**level - 0.5) + reach + 1)
             region.append((low, high))
         values = torch.from_numpy(self._latents.window(level, region).astype(np.float32)).to(self._device)
-        for axis, (place, (low, high)) in enumerate(zip(positions, region, strict=True)):
+        for axis, (place, (low, high)) in enumerate(zip(positions, region, strict=True), -len(positions)):
             matrix = interpolation_matrix(place, node_count=high - low, level=level, first_node=low)
             weights = torch.from_numpy(matrix).to(self._device)
             values = torch.tensordot(weights, values, dims=([1], [axis])).movedim(0, axis)
-        return values
+        return values.reshape(-1, *values.shape[-len(positions) :])
 
 
 @dataclass(frozen=True)

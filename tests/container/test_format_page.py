@@ -112,9 +112,21 @@ def test_tensors():
 
 @pytest.mark.parametrize("axis_count", [1, 2, 3])
 def test_grid_tensors(axis_count):
-    features = Template.PLANE.feature_count
+    which, planes = (Template.COLOUR, 4) if axis_count == 2 else (Template.PLANE, 1)
+    features = which.feature_count
     sizes = {"P": 3, "J": 7, "H": 23, "S": 5, "C": 4, "M": 11, "F": features, "T": 3**axis_count, "2": 2}
-    architecture = GridArchitecture(7, axis_count, 4, hidden_width=23, width=5, context_width=11, context_count=3)
+    sizes["J · D"] = 7 * planes
+    architecture = GridArchitecture(
+        7,
+        axis_count,
+        4,
+        hidden_width=23,
+        width=5,
+        context_width=11,
+        context_features=features,
+        context_count=3,
+        plane_count=planes,
+    )
     _, body = rows("grid tensors")
     expected = {row[1]: tuple(sizes[size] for size in row[2].strip("[]").split(", ")) for row in body}
     assert [int(row[0]) for row in body] == list(range(len(architecture.tensor_shapes)))

@@ -68,6 +68,7 @@ def make_grid_network() -> MakeGridNetwork:
         axis_count: int = 2,
         level_count: int = 3,
         channel_count: int = 2,
+        plane_count: int = 1,
         hidden_width: int = 5,
         width: int = 3,
         stencil: Stencil = Stencil.FULL,
@@ -84,13 +85,14 @@ def make_grid_network() -> MakeGridNetwork:
             width=width,
             stencil=stencil,
             unrolled=unrolled,
+            plane_count=plane_count,
         )
         generator = np.random.default_rng(seed)
         tensors = {
             name: (1.5 * generator.normal(size=shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
             for name, shape in architecture.synthesis_shapes.items()
         }
-        tensors["gains"] = generator.uniform(0.3, 0.6, level_count).astype(np.float32)
+        tensors["gains"] = generator.uniform(0.3, 0.6, level_count * plane_count).astype(np.float32)
         tensors["W"] /= 4.0
         if "A" in tensors:
             tensors["A"] *= np.float32(contraction / sup_norm(tensors["A"]))
@@ -103,9 +105,12 @@ def make_grid_network() -> MakeGridNetwork:
 def make_pyramid() -> MakePyramid:
     """Random latents of all levels, finest first."""
 
-    def make(extents: tuple[int, ...], level_count: int, *, seed: int = 0) -> list[NDArray[np.int32]]:
+    def make(
+        extents: tuple[int, ...], level_count: int, *, plane_count: int = 1, seed: int = 0
+    ) -> list[NDArray[np.int32]]:
         generator = np.random.default_rng(seed)
-        shapes = (level_extents(extents, level) for level in range(level_count))
+        planes = (plane_count,) if plane_count > 1 else ()
+        shapes = ((*planes, *level_extents(extents, level)) for level in range(level_count))
         return [generator.integers(-3, 4, shape).astype(np.int32) for shape in shapes]
 
     return make

@@ -36,6 +36,21 @@ def test_tensors_in_the_order_of_the_file():
     ]
 
 
+def test_every_plane_of_every_level_is_an_input_of_its_own():
+    made = architecture(plane_count=2)
+    assert (made.planes, architecture().planes) == ((2,), ())
+    assert made.synthesis_shapes == architecture().synthesis_shapes | {"gains": (8,), "E_1": (7, 8)}
+    assert made.context_shapes == architecture().context_shapes
+
+
+def test_multiplications_of_planes():
+    """As many latents are coded and read, and each is an input of the first layer."""
+    one, three = architecture(channel_count=3), architecture(channel_count=3, plane_count=3)
+    contexts = (64**2 + 32**2 + 16**2 + 8**2) * (5 * 11 + 5 * 5 + 2 * 5) / 64**2
+    more = round(3 * contexts) - round(contexts) + 2 * (3 * (4 + 4) + 7 * 4)
+    assert three.macs_per_point(6) - one.macs_per_point(6) == more
+
+
 def test_each_context_network_has_weights_of_its_own_and_each_level_biases():
     shapes = architecture(context_count=3).context_shapes
     assert {name: shape[0] for name, shape in shapes.items()} == {
@@ -100,7 +115,7 @@ def test_multiplications_of_other_axes(axis_count, nodes):
 def test_what_a_grid_field_is_by_default():
     made = GridArchitecture(7, 2, 3)
     assert (made.hidden_width, made.width, made.context_width, made.context_features) == (24, 6, 24, 17)
-    assert made.context_count == 1
+    assert (made.context_count, made.plane_count) == (1, 1)
     assert (made.stencil, made.unrolled, made.kernel) == (Stencil.FULL, False, Kernel.LANCZOS_CUBIC)
     assert math.prod(made.synthesis_shapes["A"]) == 6 * 6 * 9
 
@@ -118,10 +133,18 @@ def test_what_a_grid_field_is_by_default():
         {"axis_count": 4},
         {"context_count": 0},
         {"context_count": 5},
+        {"plane_count": 0},
+        {"plane_count": 3},
+        {"plane_count": -2},
+        {"plane_count": 2, "axis_count": 1},
+        {"plane_count": 2, "axis_count": 3},
+        {"plane_count": 2, "channel_count": 3},
+        {"plane_count": 3, "channel_count": 4},
     ],
 )
 def test_sizes_out_of_range_are_refused(change):
     GridArchitecture(1, 1, 1, hidden_width=1, width=1, context_width=1)
     architecture(context_count=4)
+    architecture(plane_count=2)
     with pytest.raises(OptionError, match="expected"):
         architecture(**change)

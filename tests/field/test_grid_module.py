@@ -23,6 +23,8 @@ NETWORKS = st.fixed_dictionaries(
         "seed": st.integers(0, 2**32 - 1),
     }
 )
+MORE_PLANES = st.booleans()
+"""Whether a photo has a latent for each output at every node."""
 SHIFTS = st.sampled_from([0.0, 0.25, 0.5, 0.8125])
 EXTENTS = {1: (7,), 2: (4, 3), 3: (2, 3, 2)}
 
@@ -46,14 +48,15 @@ def assert_same(found, expected):
 
 
 @settings(max_examples=80)
-@given(NETWORKS, st.data())
-def test_it_computes_what_is_stored(make_grid_network, make_pyramid, options, data):
+@given(NETWORKS, MORE_PLANES, st.data())
+def test_it_computes_what_is_stored(make_grid_network, make_pyramid, options, more_planes, data):
     if options["unrolled"]:
         options["contraction"] *= 2.0  # nothing bounds it
-    network = make_grid_network(**options)
+    plane_count = options["channel_count"] if more_planes and options["axis_count"] == 2 else 1
+    network = make_grid_network(**options, plane_count=plane_count)
     extents = tuple(data.draw(st.integers(1, 6)) for _ in range(options["axis_count"]))
     positions = [np.arange(extent) + data.draw(SHIFTS) for extent in extents]
-    latents = make_pyramid(extents, options["level_count"], seed=options["seed"])
+    latents = make_pyramid(extents, options["level_count"], plane_count=plane_count, seed=options["seed"])
     reader = LatentReader(extents, positions, levels=range(options["level_count"]))
     v = reader(tensors_of(latents))
     gains = network.tensors["gains"].reshape(-1, *[1] * len(extents))
@@ -116,17 +119,19 @@ def test_an_identity_needs_all_of_the_nodes():
     assert torch.equal(reader([torch.arange(6.0)]), torch.arange(3.0)[None])
 
 
-@pytest.mark.parametrize("axis_count", [1, 2, 3])
+@pytest.mark.parametrize(("axis_count", "plane_count"), [(1, 1), (2, 1), (3, 1), (2, 2)])
 @pytest.mark.parametrize("first_level", [1, 2])
-def test_finest_levels_that_are_left_out_are_zero(make_grid_network, make_pyramid, axis_count, first_level):
-    network, extents = make_grid_network(axis_count=axis_count), EXTENTS[axis_count]
-    latents = make_pyramid(extents, 3)
+def test_finest_levels_that_are_left_out_are_zero(
+    make_grid_network, make_pyramid, axis_count, plane_count, first_level
+):
+    network, extents = make_grid_network(axis_count=axis_count, plane_count=plane_count), EXTENTS[axis_count]
+    latents = make_pyramid(extents, 3, plane_count=plane_count)
     left = [latent if level >= first_level else 0 * latent for level, latent in enumerate(latents)]
     field, positions = GridField.from_stored(network), native_positions(extents, 0.25)
     every = LatentReader(extents, positions, levels=range(3))
     part = LatentReader(extents, positions, levels=range(first_level, 3))
     values = part(tensors_of(latents[first_level:]))
-    np.testing.assert_allclose(values, every(tensors_of(left))[first_level:], atol=1e-6)
+    np.testing.assert_allclose(values, every(tensors_of(left))[first_level * plane_count :], atol=1e-6)
     assert_same(rendered(field, values, steps=network.steps), network.evaluate(left, positions))
     assert np.abs(network.evaluate(left, positions) - network.evaluate(latents, positions)).max() > 1e-2
 
@@ -143,15 +148,26 @@ def parameters_of(field):
 
 @pytest.mark.parametrize("contraction", [None, 0.3, 5.0], ids=["as it is", "bound binds", "bound does not"])
 @pytest.mark.parametrize(
-    ("axis_count", "stencil"), [(1, Stencil.FULL), (2, Stencil.FULL), (3, Stencil.CROSS), (2, Stencil.POINTWISE)]
+    ("axis_count", "plane_count", "stencil"),
+    [
+        (1, 1, Stencil.FULL),
+        (2, 1, Stencil.FULL),
+        (3, 1, Stencil.CROSS),
+        (2, 1, Stencil.POINTWISE),
+        (2, 2, Stencil.POINTWISE),
+    ],
 )
-def test_gradients_are_those_of_finite_differences(make_grid_network, make_pyramid, axis_count, stencil, contraction):
-    network = make_grid_network(axis_count=axis_count, stencil=stencil, hidden_width=4, width=2, level_count=2, seed=3)
+def test_gradients_are_those_of_finite_differences(
+    make_grid_network, make_pyramid, axis_count, plane_count, stencil, contraction
+):
+    sizes = {"axis_count": axis_count, "plane_count": plane_count, "hidden_width": 4, "width": 2, "level_count": 2}
+    network = make_grid_network(**sizes, stencil=stencil, seed=3)
     extents = EXTENTS[axis_count]
     field = GridField(network.architecture, GridField.from_stored(network).tensors, contraction=contraction).double()
     reader = LatentReader(extents, native_positions(extents, 0.25), levels=range(2)).double()
     parameters = parameters_of(field)
-    latents = [latent.requires_grad_() for latent in tensors_of(make_pyramid(extents, 2), torch.float64)]
+    pyramid = make_pyramid(extents, 2, plane_count=plane_count)
+    latents = [latent.requires_grad_() for latent in tensors_of(pyramid, torch.float64)]
 
     def output(first, second, *values):
         changed = {f"field.{name}": value for name, value in zip(parameters, values, strict=True)}
@@ -272,3 +288,11 @@ def test_latents_that_are_all_one_read_as_one_everywhere():
     reader = LatentReader(extents, native_positions(extents, 0.8125), levels=range(4))
     latents = [torch.ones(level_extents(extents, level)) for level in range(4)]
     torch.testing.assert_close(reader(latents), torch.ones(4, 5, 9))
+
+
+def test_planes_are_read_as_if_each_were_alone(make_pyramid):
+    extents = (5, 9)
+    reader = LatentReader(extents, native_positions(extents, 0.8125), levels=range(3))
+    latents = tensors_of(make_pyramid(extents, 3, plane_count=2))
+    first, second = (reader([latent[plane] for latent in latents]) for plane in (0, 1))
+    torch.testing.assert_close(reader(latents), torch.stack([first, second], dim=1).flatten(0, 1))

@@ -17,6 +17,7 @@ EVERY_LAYER = pytest.mark.parametrize(
     [(axes, stencil, False) for axes in (1, 2, 3) for stencil in Stencil] + [(2, Stencil.FULL, True)],
 )
 EXTENTS = {1: (9,), 2: (5, 4), 3: (3, 4, 2)}
+EVERY_PLANE_COUNT = pytest.mark.parametrize("plane_count", [2, 3, 4])
 
 
 def native_positions(extents, shift=0.5):
@@ -54,7 +55,11 @@ def evaluate_by_hand(network, latents, extents, shift):
     u = {}
     for point in points:
         place = [at + part for at, part in zip(point, shift, strict=True)]
-        v = tensors["gains"] * [read_by_hand(latent, level, place) for level, latent in enumerate(latents)]
+        v = tensors["gains"] * [
+            read_by_hand(plane, level, place)
+            for level, latent in enumerate(latents)
+            for plane in latent.reshape(-1, *latent.shape[-len(extents) :])
+        ]
         u[point] = tensors["E_2"] @ np.maximum(tensors["E_1"] @ v + tensors["e_1"], 0.0) + tensors["e_2"]
     z = {point: np.zeros(network.architecture.width) for point in points}
     for _ in range(network.steps):
@@ -83,6 +88,34 @@ def test_it_is_the_format_page(make_grid_network, make_pyramid, axis_count, sten
     assert found.dtype == np.float32
     assert expected.std() > 0.02
     np.testing.assert_allclose(found, expected, atol=1e-5)  # 8e-7 seen
+
+
+@EVERY_PLANE_COUNT
+def test_planes_are_the_format_page(make_grid_network, make_pyramid, plane_count):
+    network = make_grid_network(channel_count=plane_count, plane_count=plane_count, steps=4)
+    extents, shift = EXTENTS[2], (0.25, 0.5)
+    latents = make_pyramid(extents, 3, plane_count=plane_count)
+    positions = [np.arange(extent) + part for extent, part in zip(extents, shift, strict=True)]
+    expected = evaluate_by_hand(network, latents, extents, shift)
+    assert expected.std() > 0.02
+    np.testing.assert_allclose(network.evaluate(latents, positions), expected, atol=1e-5)
+
+
+@EVERY_PLANE_COUNT
+def test_each_plane_has_a_gain_of_its_own(make_grid_network, make_pyramid, plane_count):
+    """Those of a level are next to each other, and levels come finest first."""
+    network = make_grid_network(channel_count=plane_count, plane_count=plane_count)
+    latents = make_pyramid((5, 4), 3, plane_count=plane_count)
+    before = network.read(latents, native_positions((5, 4)))
+    assert before.shape == (3 * plane_count, 5, 4)
+    for level, plane in np.ndindex(3, plane_count):
+        moved = [latent.copy() for latent in latents]
+        moved[level][plane] += 1
+        difference = network.read(moved, native_positions((5, 4))) - before
+        expected = np.zeros_like(before)
+        number = level * plane_count + plane
+        expected[number] = network.tensors["gains"][number]
+        np.testing.assert_allclose(difference, expected, atol=1e-5)
 
 
 def test_one_state_is_the_equation_solved_by_hand():

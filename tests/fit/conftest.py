@@ -16,6 +16,7 @@ from i2codec.field.architecture import Architecture, Filter
 from i2codec.field.interpolation import level_extents
 from i2codec.field.module import ImplicitField
 from i2codec.fit.checkpoint import Checkpoint
+from i2codec.fit.context import feature_count
 from i2codec.fit.effort import Effort
 from i2codec.fit.field_fit import FieldFit
 from i2codec.fit.points import TrainingPoints
@@ -78,13 +79,14 @@ def make_context() -> MakeContext:
     def make(
         *,
         axis_count: int = 2,
+        plane_count: int = 1,
         level_count: int = 3,
         context_count: int | None = None,
         width: int = 8,
         gain: float = 1.0,
         seed: int = 3,  # of 0 to 2 one network or the other is often beyond a limit, or at a kink
     ) -> dict[str, Tensor]:
-        features, count = 22 if axis_count == 3 else 17, context_count or min(2, level_count)
+        features, count = feature_count(axis_count, plane_count), context_count or min(2, level_count)
         shapes = {
             "C_1": (count, width, features), "d_1": (level_count, width), "C_2": (count, width, width),
             "d_2": (count, width), "C_3": (count, 2, width), "d_3": (level_count, 2),
@@ -106,10 +108,17 @@ def make_latents() -> MakeLatents:
     """Random latents of all levels, finest first, on no integers unless ``rounded``."""
 
     def make(
-        extents: tuple[int, ...], *, level_count: int = 3, spread: float = 2.0, rounded: bool = False, seed: int = 0
+        extents: tuple[int, ...],
+        *,
+        plane_count: int = 1,
+        level_count: int = 3,
+        spread: float = 2.0,
+        rounded: bool = False,
+        seed: int = 0,
     ) -> list[Tensor]:
         generator = np.random.default_rng(seed)
-        shapes = [level_extents(extents, level) for level in range(level_count)]
+        planes = (plane_count,) if plane_count > 1 else ()
+        shapes = [(*planes, *level_extents(extents, level)) for level in range(level_count)]
         levels = [torch.from_numpy(spread * generator.laplace(size=shape)).float() for shape in shapes]
         return [torch.round(level) for level in levels] if rounded else levels
 

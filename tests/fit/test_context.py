@@ -11,7 +11,7 @@ from scipy import stats
 from torch import Tensor
 
 from i2codec.fit import context
-from i2codec.fit.context import feature_count, features, laplace_bits, latent_bits
+from i2codec.fit.context import PlanesBefore, feature_count, features, laplace_bits, latent_bits, planes_before
 from i2codec.latents import model as integer_model
 from i2codec.latents import template
 from i2codec.latents.coder import code_lengths
@@ -25,8 +25,8 @@ MakeLatents = Callable[..., list[Tensor]]
 _ARGUMENTS = {"C_1": "w1", "d_1": "b1", "C_2": "w2", "d_2": "b2", "C_3": "w3", "d_3": "b3"}
 
 
-def _coded(tensors: dict[str, Tensor], axis_count: int) -> ContextModel:
-    which = Template.VOLUME if axis_count == 3 else Template.PLANE
+def _coded(tensors: dict[str, Tensor], before: PlanesBefore) -> ContextModel:
+    which = {0: Template.PLANE, 1: Template.VOLUME, 2: Template.COLOUR}[len(before)]
     return ContextModel.from_float(which, **{_ARGUMENTS[name]: tensor.numpy() for name, tensor in tensors.items()})
 
 
@@ -36,19 +36,21 @@ def _grids(latents: Sequence[Tensor]) -> list[NDArray[np.int32] | None]:
     return [*grids, None, None]
 
 
-def _level_bits(latents: Sequence[Tensor], tensors: dict[str, Tensor], level: int) -> float:
+def _level_bits(latents: Sequence[Tensor], tensors: dict[str, Tensor], level: int, before: PlanesBefore = ()) -> float:
     """Of one level: what all levels from it on cost, but for those after it."""
     rest = latents[level + 1 :]
-    after = float(latent_bits(rest, tensors, first_level=level + 1)) if rest else 0.0
-    return float(latent_bits(latents[level:], tensors, first_level=level)) - after
+    after = float(latent_bits(rest, tensors, first_level=level + 1, before=before)) if rest else 0.0
+    return float(latent_bits(latents[level:], tensors, first_level=level, before=before)) - after
 
 
-def _assert_bits_agree(latents: Sequence[Tensor], tensors: dict[str, Tensor], *, rtol: float) -> None:
-    grids, model = _grids(latents), _coded(tensors, latents[0].dim())
+def _assert_bits_agree(
+    latents: Sequence[Tensor], tensors: dict[str, Tensor], *, rtol: float, before: PlanesBefore = ()
+) -> None:
+    grids, model = _grids(latents), _coded(tensors, before)
     for level in range(len(latents)):
         coarser, coarsest = grids[level + 1 : level + 3]
         coded = code_lengths(grids[level], coarser=coarser, coarsest=coarsest, model=model, level=level).sum()
-        assert _level_bits(latents, tensors, level) == pytest.approx(coded, rel=rtol)
+        assert _level_bits(latents, tensors, level, before) == pytest.approx(coded, rel=rtol)
 
 
 def test_constants_are_those_of_the_integer_model() -> None:
@@ -58,52 +60,82 @@ def test_constants_are_those_of_the_integer_model() -> None:
     assert (context._LOWEST_LOG2_SCALE, context.HIGHEST_LOG2_SCALE) == (-4.0, 79 / 8 - 4.0)
 
 
-@pytest.mark.parametrize("axis_count", [1, 2, 3])
-def test_there_are_as_many_features_as_the_template_has(axis_count: int) -> None:
-    which = Template.VOLUME if axis_count == 3 else Template.PLANE
-    assert feature_count(axis_count) == which.feature_count
+@pytest.mark.parametrize(
+    ("axis_count", "plane_count", "which"),
+    [
+        (1, 1, Template.PLANE),
+        (2, 1, Template.PLANE),
+        (3, 1, Template.VOLUME),
+        (2, 2, Template.COLOUR),
+        (2, 4, Template.COLOUR),
+    ],
+)
+def test_there_are_as_many_features_as_the_template_has(axis_count: int, plane_count: int, which: Template) -> None:
+    assert feature_count(axis_count, plane_count) == which.feature_count
+    assert feature_count(axis_count) == (which if plane_count == 1 else Template.PLANE).feature_count
+    before = planes_before(axis_count=axis_count, plane_count=plane_count)
+    assert len(before) == which.plane_reach
 
 
-@pytest.mark.parametrize("extents", [(9,), (8, 11), (1, 1), (5, 1), (3, 6, 5), (6, 1, 3)])
+@pytest.mark.parametrize(
+    ("extents", "plane_count"),
+    [
+        *[(extents, 1) for extents in ((9,), (8, 11), (1, 1), (5, 1), (3, 6, 5), (6, 1, 3))],
+        *[((8, 11), 2), ((7, 6), 3), ((1, 1), 3), ((5, 1), 4), ((6, 9), 5)],
+    ],
+)
 @pytest.mark.parametrize("level_count", [1, 2, 3])
 def test_the_features_are_those_of_the_integer_model_in_its_order(
-    extents: tuple[int, ...], level_count: int, make_context: MakeContext, make_latents: MakeLatents
+    extents: tuple[int, ...], plane_count: int, level_count: int, make_context: MakeContext, make_latents: MakeLatents
 ) -> None:
-    latents = make_latents(extents, level_count=level_count, spread=60.0, rounded=True)
-    grids = _grids(latents)
-    model = _coded(make_context(axis_count=len(extents)), len(extents))
+    sizes = {"axis_count": len(extents), "plane_count": plane_count}
+    latents = make_latents(extents, plane_count=plane_count, level_count=level_count, spread=60.0, rounded=True)
+    grids, before = _grids(latents), planes_before(**sizes)
+    model = _coded(make_context(**sizes), before)
     planes = [torch.from_numpy(grid).float() for grid in grids[:level_count]]
     for level, plane in enumerate(planes):
-        found = features(planes, level, has_time=len(extents) == 3).T
+        found = features(planes, level, before=before).T
         coarser, coarsest = grids[level + 1 : level + 3]
         wanted = [integer_features(grids[level], (coarser, coarsest), model, node) for node in np.ndindex(*plane.shape)]
         torch.testing.assert_close(found, torch.tensor(wanted).float(), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
-    ("extents", "level_count"), [((6000,), 3), ((80, 96), 1), ((80, 96), 2), ((150, 131), 4), ((12, 40, 37), 3)]
+    ("extents", "plane_count", "level_count"),
+    [
+        ((6000,), 1, 3),
+        ((80, 96), 1, 1),
+        ((80, 96), 1, 2),
+        ((150, 131), 1, 4),
+        ((12, 40, 37), 1, 3),
+        ((80, 96), 3, 3),
+        ((81, 95), 2, 2),
+        ((70, 61), 4, 1),
+    ],
 )
 def test_bits_are_those_of_the_integer_model(
-    extents: tuple[int, ...], level_count: int, make_context: MakeContext, make_latents: MakeLatents
+    extents: tuple[int, ...], plane_count: int, level_count: int, make_context: MakeContext, make_latents: MakeLatents
 ) -> None:
     """But for what the integer model rounds: activations to 1/64, means to 1/16, scales to an eighth of an octave.
 
     Over a level that averages out: the worst seen is 0.17 %.
     """
-    tensors = make_context(axis_count=len(extents), level_count=level_count)
-    _assert_bits_agree(make_latents(extents, level_count=level_count, rounded=True), tensors, rtol=0.003)
+    sizes = {"axis_count": len(extents), "plane_count": plane_count}
+    tensors = make_context(**sizes, level_count=level_count)
+    latents = make_latents(extents, plane_count=plane_count, level_count=level_count, rounded=True)
+    _assert_bits_agree(latents, tensors, rtol=0.003, before=planes_before(**sizes))
 
 
-@pytest.mark.parametrize("extents", [(9,), (3, 4), (2, 2, 3)])
+@pytest.mark.parametrize(("extents", "plane_count"), [((9,), 1), ((3, 4), 1), ((2, 2, 3), 1), ((2, 2), 3)])
 def test_bits_of_a_few_nodes_are_those_of_the_integer_model(
-    extents: tuple[int, ...], make_context: MakeContext, make_latents: MakeLatents
+    extents: tuple[int, ...], plane_count: int, make_context: MakeContext, make_latents: MakeLatents
 ) -> None:
     """Where a wrong prediction does not average out either; the worst of these seen is 1.0 %."""
-    axis_count = len(extents)
+    sizes = {"axis_count": len(extents), "plane_count": plane_count}
     for seed in range(40):
-        tensors = make_context(axis_count=axis_count, level_count=1, seed=seed)
-        latents = make_latents(extents, level_count=1, rounded=True, seed=seed)
-        _assert_bits_agree(latents, tensors, rtol=0.015)
+        tensors = make_context(**sizes, level_count=1, seed=seed)
+        latents = make_latents(extents, plane_count=plane_count, level_count=1, rounded=True, seed=seed)
+        _assert_bits_agree(latents, tensors, rtol=0.015, before=planes_before(**sizes))
 
 
 def test_bits_are_those_of_the_integer_model_at_the_limits_of_activations_and_means(
@@ -163,17 +195,19 @@ def test_what_is_least_likely_costs_16_bits_and_has_no_gradient() -> None:
     assert torch.autograd.grad(bits.sum(), values)[0].tolist() == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("extents", [(7,), (4, 5), (2, 3, 4)])
+@pytest.mark.parametrize(("extents", "plane_count"), [((7,), 1), ((4, 5), 1), ((2, 3, 4), 1), ((3, 4), 3)])
 @pytest.mark.parametrize("context_count", [1, 2, 3])
 def test_gradients_are_exact(
-    extents: tuple[int, ...], context_count: int, make_context: MakeContext, make_latents: MakeLatents
+    extents: tuple[int, ...], plane_count: int, context_count: int, make_context: MakeContext, make_latents: MakeLatents
 ) -> None:
-    latents = make_latents(extents)
-    tensors = make_context(axis_count=len(extents), width=3, context_count=context_count)
+    sizes = {"axis_count": len(extents), "plane_count": plane_count}
+    latents = make_latents(extents, plane_count=plane_count)
+    tensors = make_context(**sizes, width=3, context_count=context_count)
     inputs = [tensor.double().requires_grad_() for tensor in (*latents, *tensors.values())]
 
     def bits(*flat: Tensor) -> Tensor:
-        return latent_bits(flat[: len(latents)], dict(zip(tensors, flat[len(latents) :], strict=True)))
+        by_name = dict(zip(tensors, flat[len(latents) :], strict=True))
+        return latent_bits(flat[: len(latents)], by_name, before=planes_before(**sizes))
 
     assert torch.autograd.gradcheck(bits, inputs, eps=1e-7, atol=1e-5)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from i2codec.fit import context, context_kernel
-from i2codec.fit.context import latent_bits
+from i2codec.fit.context import PlanesBefore, latent_bits, planes_before
 from i2codec.fit.context_fast import fast_latent_bits
 
 MakeContext = Callable[..., dict[str, Tensor]]
@@ -35,23 +35,23 @@ def _value_and_gradients(
     *,
     dtype: torch.dtype = torch.float32,
     first_level: int = 0,
+    before: PlanesBefore = (),
     upstream: float = 1.0,
 ) -> list[Tensor]:
     """Bits, and their gradient by every latent and weight."""
     flat = [tensor.detach().to(dtype).requires_grad_() for tensor in (*latents, *tensors.values())]
     by_name = dict(zip(tensors, flat[len(latents) :], strict=True))
-    value = bits(flat[: len(latents)], by_name, first_level=first_level)
+    value = bits(flat[: len(latents)], by_name, first_level=first_level, before=before)
     return [value.detach(), *torch.autograd.grad(value, flat, torch.tensor(upstream, dtype=dtype))]
 
 
 def _assert_equal_to_the_plain_twin(
-    latents: list[Tensor], tensors: dict[str, Tensor], *, first_level: int = 0, upstream: float = 1.0
+    latents: list[Tensor], tensors: dict[str, Tensor], *, first_level: int = 0, before: PlanesBefore = ()
 ) -> None:
     """To within 10⁻⁴ of the largest gradient of each tensor; the worst seen is 2 · 10⁻⁵."""
-    found = _value_and_gradients(fast_latent_bits, latents, tensors, first_level=first_level, upstream=upstream)
-    wanted = _value_and_gradients(
-        latent_bits, latents, tensors, dtype=torch.float64, first_level=first_level, upstream=upstream
-    )
+    options: dict[str, Any] = {"first_level": first_level, "before": before}
+    found = _value_and_gradients(fast_latent_bits, latents, tensors, **options)
+    wanted = _value_and_gradients(latent_bits, latents, tensors, dtype=torch.float64, **options)
     for ours, theirs in zip(found, wanted, strict=True):
         assert (ours.shape, ours.dtype) == (theirs.shape, torch.float32)
         assert float((ours - theirs).abs().max()) <= 1e-4 * max(float(theirs.abs().max()), 1e-3)
@@ -63,57 +63,71 @@ def test_the_compiled_loop_has_the_same_constants() -> None:
 
 
 @pytest.mark.parametrize(
-    "extents",
+    ("extents", "plane_count"),
     [
-        (1,),
-        (2,),
-        (200,),
-        (1100,),
-        (3, 1037),
-        (1, 1),
-        (1, 9),
-        (9, 1),
-        (2, 3),
-        (37, 50),
-        (1, 1, 1),
-        (5, 1, 3),
-        (1, 6, 4),
-        (5, 6, 7),
+        ((1,), 1),
+        ((2,), 1),
+        ((200,), 1),
+        ((1100,), 1),
+        ((3, 1037), 1),
+        ((1, 1), 1),
+        ((1, 9), 1),
+        ((9, 1), 1),
+        ((2, 3), 1),
+        ((37, 50), 1),
+        ((1, 1, 1), 1),
+        ((5, 1, 3), 1),
+        ((1, 6, 4), 1),
+        ((5, 6, 7), 1),
+        ((1, 1), 3),
+        ((1, 9), 2),
+        ((3, 1037), 2),
+        ((37, 50), 3),
+        ((12, 7), 5),
     ],
 )
 @pytest.mark.parametrize("level_count", [1, 2, 4])
 def test_bits_and_gradients_are_those_of_the_plain_twin(
-    extents: tuple[int, ...], level_count: int, make_context: MakeContext, make_latents: MakeLatents
+    extents: tuple[int, ...], plane_count: int, level_count: int, make_context: MakeContext, make_latents: MakeLatents
 ) -> None:
-    tensors = make_context(axis_count=len(extents), level_count=level_count)
-    _assert_equal_to_the_plain_twin(make_latents(extents, level_count=level_count), tensors)
+    sizes = {"axis_count": len(extents), "plane_count": plane_count}
+    latents = make_latents(extents, plane_count=plane_count, level_count=level_count)
+    tensors = make_context(**sizes, level_count=level_count)
+    _assert_equal_to_the_plain_twin(latents, tensors, before=planes_before(**sizes))
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 5])
-@pytest.mark.parametrize("extents", [(3,), (150, 11), (330, 4), (9, 40, 3), (70, 2, 5)])
+@pytest.mark.parametrize(
+    ("extents", "plane_count"),
+    [((3,), 1), ((150, 11), 1), ((330, 4), 1), ((9, 40, 3), 1), ((70, 2, 5), 1), ((90, 7), 3), ((3, 20), 4)],
+)
 def test_any_number_of_threads_gives_the_same(
     extents: tuple[int, ...],
+    plane_count: int,
     threads: int,
     set_threads: Callable[[int], None],
     make_context: MakeContext,
     make_latents: MakeLatents,
 ) -> None:
     set_threads(threads)
-    _assert_equal_to_the_plain_twin(make_latents(extents), make_context(axis_count=len(extents)))
+    sizes = {"axis_count": len(extents), "plane_count": plane_count}
+    latents = make_latents(extents, plane_count=plane_count)
+    _assert_equal_to_the_plain_twin(latents, make_context(**sizes), before=planes_before(**sizes))
 
 
-@pytest.mark.parametrize("extents", [(40,), (9, 10), (3, 4, 5)])
+@pytest.mark.parametrize(("extents", "plane_count"), [((40,), 1), ((9, 10), 1), ((3, 4, 5), 1), ((5, 6), 3)])
 @pytest.mark.parametrize("context_count", [1, 2, 4, 5])
 def test_biases_and_networks_are_those_of_the_levels_from_the_first(
-    extents: tuple[int, ...], context_count: int, make_context: MakeContext, make_latents: MakeLatents
+    extents: tuple[int, ...], plane_count: int, context_count: int, make_context: MakeContext, make_latents: MakeLatents
 ) -> None:
     """What no level in use has gets a gradient of 0."""
-    tensors = make_context(axis_count=len(extents), level_count=5, context_count=context_count)
-    latents = make_latents(extents, level_count=2)
-    _assert_equal_to_the_plain_twin(latents, tensors, first_level=2)
+    sizes = {"axis_count": len(extents), "plane_count": plane_count}
+    tensors, before = make_context(**sizes, level_count=5, context_count=context_count), planes_before(**sizes)
+    latents = make_latents(extents, plane_count=plane_count, level_count=2)
+    _assert_equal_to_the_plain_twin(latents, tensors, first_level=2, before=before)
     networks = {min(level, context_count - 1) for level in (2, 3)}
     for bits in (fast_latent_bits, latent_bits):
-        _, *gradients = _value_and_gradients(bits, latents, tensors, first_level=2)
+        _, *gradients = _value_and_gradients(bits, latents, tensors, first_level=2, before=before)
         for name, gradient in zip(tensors, gradients[len(latents) :], strict=True):
             used = {2, 3} if name in ("d_1", "d_3") else networks
             assert [bool(part.any()) for part in gradient] == [number in used for number in range(len(gradient))]

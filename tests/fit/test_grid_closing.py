@@ -30,22 +30,29 @@ _NAMES = {"C_1": "w1", "d_1": "b1", "C_2": "w2", "d_2": "b2", "C_3": "w3", "d_3"
 class _Case:
     """A signal, networks and latents that are not the best for it."""
 
-    def __init__(self, extents: tuple[int, ...]) -> None:
+    def __init__(self, extents: tuple[int, ...], *, plane_count: int = 1) -> None:
         axis_count = len(extents)
         self.architecture = GridArchitecture(
-            4, axis_count, 3, context_count=2, context_features=feature_count(axis_count), unrolled=True
+            4,
+            axis_count,
+            3,
+            context_count=2,
+            context_features=feature_count(axis_count, plane_count),
+            unrolled=True,
+            plane_count=plane_count,
         )
         _, self.tensors = starting_tensors(self.architecture, lmbda=_LMBDA, seed=0)
         self.tensors["gains"] *= 2.0
         synthesis = {name: self.tensors[name].astype(np.float32) for name in self.architecture.synthesis_shapes}
         self.network = StoredGridNetwork(self.architecture, synthesis, 3)
         generator = np.random.default_rng(1)
-        self.latents = [generator.integers(-2, 3, level_extents(extents, level)).astype(np.int32) for level in range(4)]
+        shapes = [(*self.architecture.planes, *level_extents(extents, level)) for level in range(4)]
+        self.latents = [generator.integers(-2, 3, shape).astype(np.int32) for shape in shapes]
         self.positions = [np.arange(extent) + 0.5 for extent in extents]
         output = self.network.evaluate(self.latents, self.positions)
         noisy = output + 0.05 * generator.standard_normal(output.shape).astype(np.float32)
         self.target = torch.from_numpy(np.ascontiguousarray(np.moveaxis(noisy, -1, 0)))
-        template = Template.VOLUME if axis_count == 3 else Template.PLANE
+        template = Template.VOLUME if axis_count == 3 else Template.COLOUR if plane_count > 1 else Template.PLANE
         self.context = ContextModel.from_float(template, **{_NAMES[name]: self.tensors[name] for name in _NAMES})
 
     def stage(self, reporter: Reporter | None = None) -> ClosingStage:
@@ -69,9 +76,12 @@ class _Case:
         return float(errors.sum() + _LMBDA * bits)
 
 
-@pytest.mark.parametrize(("extents", "ratio"), [((70, 90), 0.99), ((300,), 0.99), ((6, 40, 36), 0.998)])
-def test_the_loss_of_the_file_falls(extents: tuple[int, ...], ratio: float) -> None:
-    case = _Case(extents)
+@pytest.mark.parametrize(
+    ("extents", "plane_count", "ratio"),
+    [((70, 90), 1, 0.99), ((300,), 1, 0.99), ((6, 40, 36), 1, 0.998), ((70, 90), 3, 0.998)],
+)
+def test_the_loss_of_the_file_falls(extents: tuple[int, ...], plane_count: int, ratio: float) -> None:
+    case = _Case(extents, plane_count=plane_count)
     found = case.stage().run(case.latents, rounds=8)
     assert case.loss(found) < ratio * case.loss(case.latents)
     for level, (one, other) in enumerate(zip(found, case.latents, strict=True)):
@@ -89,9 +99,16 @@ def test_more_rounds_gain_more_and_what_is_given_is_left_alone() -> None:
         np.testing.assert_array_equal(one, other)
 
 
-def test_what_it_counts_with_is_the_loss() -> None:
+def test_latents_of_all_planes_move() -> None:
+    case = _Case((70, 90), plane_count=3)
+    found = case.stage().run(case.latents, rounds=8)
+    assert (found[0] != case.latents[0]).any(axis=(1, 2)).all()
+
+
+@pytest.mark.parametrize("plane_count", [1, 3])
+def test_what_it_counts_with_is_the_loss(plane_count: int) -> None:
     """After many moves, taken and taken back, what it knows of errors and bits is still what they are."""
-    case, seen = _Case((70, 90)), []
+    case, seen = _Case((70, 90), plane_count=plane_count), []
 
     class Watched(ClosingStage):
         def _try(self, latents, costs, moves):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,20 +13,27 @@ from i2codec.field.grid_module import GridField
 from i2codec.field.grid_stored import StoredGridNetwork
 from i2codec.field.interpolation import level_extents
 from i2codec.fit import grid_evaluation
+from i2codec.fit.context import feature_count
 from i2codec.fit.grid_evaluation import GridEvaluation
 from i2codec.fit.grid_model import GridModel, GridObjective
 from i2codec.fit.grid_start import starting_tensors
 
 _LEVELS, _EXTENTS = 4, (150, 190)
-_ARCHITECTURE = GridArchitecture(_LEVELS, 2, 3, context_count=2, unrolled=True)
-
 Make = Callable[..., GridEvaluation]
 
 
+@pytest.fixture(params=[1, 3], ids=["one latent at a node", "three"])
+def architecture(request: Any) -> GridArchitecture:
+    features = feature_count(2, request.param)
+    return GridArchitecture(
+        _LEVELS, 2, 3, context_count=2, context_features=features, unrolled=True, plane_count=request.param
+    )
+
+
 @pytest.fixture
-def latents() -> list[Tensor]:
+def latents(architecture: GridArchitecture) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
-    shapes = (level_extents(_EXTENTS, level) for level in range(_LEVELS))
+    shapes = ((*architecture.planes, *level_extents(_EXTENTS, level)) for level in range(_LEVELS))
     return [torch.randint(-3, 4, shape, generator=generator).float() for shape in shapes]
 
 
@@ -46,10 +54,10 @@ def make(latents: list[Tensor], objective: GridObjective, monkeypatch: pytest.Mo
 
 
 @pytest.fixture
-def network() -> StoredGridNetwork:
-    _, tensors = starting_tensors(_ARCHITECTURE, lmbda=0.01, seed=0)
-    synthesis = {name: tensors[name].astype(np.float32) for name in _ARCHITECTURE.synthesis_shapes}
-    return StoredGridNetwork(_ARCHITECTURE, synthesis, 3)
+def network(architecture: GridArchitecture) -> StoredGridNetwork:
+    _, tensors = starting_tensors(architecture, lmbda=0.01, seed=0)
+    synthesis = {name: tensors[name].astype(np.float32) for name in architecture.synthesis_shapes}
+    return StoredGridNetwork(architecture, synthesis, 3)
 
 
 def test_the_distortion_of_a_whole_signal_is_that_of_the_objective(
@@ -74,7 +82,7 @@ def test_a_search_looks_at_some_windows(network: StoredGridNetwork, latents: lis
     whole, sampled = evaluation.distortion(network), evaluation.sampled_distortion(network)
     assert sampled != whole
     assert sampled == pytest.approx(whole, rel=0.1)  # the signal is alike everywhere
-    latents[0][:40, :40] *= 9.0  # in no window that is looked at, nor in its margin
+    latents[0][..., :40, :40] *= 9.0  # in no window that is looked at, nor in its margin
     assert evaluation.sampled_distortion(network) == sampled
     assert evaluation.distortion(network) != whole
 
@@ -83,13 +91,14 @@ def test_a_search_looks_at_some_windows(network: StoredGridNetwork, latents: lis
 def test_the_rate_of_windows_is_near_that_of_the_whole(
     is_windowed: bool,
     tolerance: float,
+    architecture: GridArchitecture,
     network: StoredGridNetwork,
     latents: list[Tensor],
     objective: GridObjective,
     make: Make,
 ) -> None:
-    _, tensors = starting_tensors(_ARCHITECTURE, lmbda=0.01, seed=0)
-    context = nn.ParameterDict({name: torch.from_numpy(tensors[name]).float() for name in _ARCHITECTURE.context_shapes})
+    _, tensors = starting_tensors(architecture, lmbda=0.01, seed=0)
+    context = nn.ParameterDict({name: torch.from_numpy(tensors[name]).float() for name in architecture.context_shapes})
     context.requires_grad_(False)
     field = GridField.from_stored(network)
     wanted = float(objective.rate(GridModel([], field, context), latents))

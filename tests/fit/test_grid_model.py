@@ -12,23 +12,28 @@ from i2codec.field.grid_stored import StoredGridNetwork
 from i2codec.field.interpolation import level_extents
 from i2codec.field.stencil import Stencil, sup_norm
 from i2codec.fit import grid_model
-from i2codec.fit.context import feature_count, latent_bits
+from i2codec.fit.context import feature_count, latent_bits, planes_before
 from i2codec.fit.grid_model import LATENT_SCALE, GridModel, GridObjective
 from i2codec.fit.grid_start import starting_tensors
 
 _EXTENTS = {1: (37,), 2: (11, 14), 3: (5, 6, 7)}
 _LEVELS = 4
+_EVERY_KIND = pytest.mark.parametrize(("axis_count", "plane_count"), [(1, 1), (2, 1), (3, 1), (2, 3)])
 
 Start = Callable[..., GridModel]
 
 
 @pytest.fixture
 def start() -> Start:
-    def make(axis_count: int = 2, *, contraction: float | None = 0.8, stencil: Stencil = Stencil.FULL) -> GridModel:
+    def make(
+        axis_count: int = 2,
+        *,
+        plane_count: int = 1,
+        contraction: float | None = 0.8,
+        stencil: Stencil = Stencil.FULL,
+    ) -> GridModel:
         """A model with random latents and biases."""
-        architecture = GridArchitecture(
-            _LEVELS, axis_count, 3, context_features=feature_count(axis_count), context_count=2, stencil=stencil
-        )
+        architecture = _architecture(axis_count, plane_count=plane_count, stencil=stencil)
         _, tensors = starting_tensors(architecture, lmbda=0.01, seed=0)
         model = GridModel.start(
             architecture, tensors, extents=_EXTENTS[axis_count], contraction=contraction, device="cpu"
@@ -42,6 +47,18 @@ def start() -> Start:
         return model
 
     return make
+
+
+def _architecture(axis_count: int, *, plane_count: int = 1, stencil: Stencil = Stencil.FULL) -> GridArchitecture:
+    return GridArchitecture(
+        _LEVELS,
+        axis_count,
+        3,
+        context_features=feature_count(axis_count, plane_count),
+        context_count=2,
+        stencil=stencil,
+        plane_count=plane_count,
+    )
 
 
 def _target(axis_count: int, *, seed: int = 0) -> Tensor:
@@ -58,12 +75,12 @@ def _cell_means(target: np.ndarray, side: int) -> np.ndarray:
     return means
 
 
-@pytest.mark.parametrize("axis_count", [1, 2, 3])
-def test_a_model_starts_with_latents_of_zero_and_the_given_networks(axis_count: int) -> None:
-    architecture = GridArchitecture(_LEVELS, axis_count, 3, context_features=feature_count(axis_count), context_count=2)
+@_EVERY_KIND
+def test_a_model_starts_with_latents_of_zero_and_the_given_networks(axis_count: int, plane_count: int) -> None:
+    architecture = _architecture(axis_count, plane_count=plane_count)
     _, tensors = starting_tensors(architecture, lmbda=0.01, seed=0)
     model = GridModel.start(architecture, tensors, extents=_EXTENTS[axis_count], contraction=0.8, device="cpu")
-    shapes = [level_extents(_EXTENTS[axis_count], level) for level in range(_LEVELS)]
+    shapes = [(*architecture.planes, *level_extents(_EXTENTS[axis_count], level)) for level in range(_LEVELS)]
     assert [tuple(latent.shape) for latent in model.latents] == shapes
     assert all(latent.requires_grad and not latent.any() for latent in model.latents)
     networks = {**dict(model.field.tensors.items()), **dict(model.context.items())}
@@ -71,6 +88,21 @@ def test_a_model_starts_with_latents_of_zero_and_the_given_networks(axis_count: 
     for name, parameter in networks.items():
         assert np.array_equal(parameter.detach().numpy(), tensors[name].astype(np.float32))
     assert {id(parameter) for parameter in model.networks()} == {id(parameter) for parameter in networks.values()}
+
+
+@_EVERY_KIND
+def test_levels_may_start_at_latents(axis_count: int, plane_count: int, start: Start) -> None:
+    """Those of two levels, as they would be coded; they need not be integers yet."""
+    made = start(axis_count, plane_count=plane_count)
+    before = [latent.detach().clone() for latent in made.latents]
+    given = {level: 10.0 * torch.rand_like(before[level]) for level in (0, 2)}
+    made.start_latents(given)
+    assert all(latent.requires_grad and latent.is_leaf for latent in made.latents)
+    for level, wanted in given.items():
+        assert torch.equal(made.rounded()[level], torch.round(wanted))
+        torch.testing.assert_close(LATENT_SCALE * made.latents[level].detach(), wanted)
+    for level in set(range(len(before))) - set(given):
+        assert torch.equal(made.latents[level], before[level])
 
 
 def test_training_a_model_leaves_what_it_started_from() -> None:
@@ -131,14 +163,16 @@ def test_a_cell_may_be_larger_than_the_signal() -> None:
     np.testing.assert_allclose(objective.target, _cell_means(target.numpy(), 4), rtol=1e-5)
 
 
-@pytest.mark.parametrize("axis_count", [1, 2, 3])
+@_EVERY_KIND
 @pytest.mark.parametrize("first_level", [0, 1, 3])
-def test_latents_are_read_in_the_middles_of_the_cells(axis_count: int, first_level: int, start: Start) -> None:
-    model = start(axis_count)
+def test_latents_are_read_in_the_middles_of_the_cells(
+    axis_count: int, plane_count: int, first_level: int, start: Start
+) -> None:
+    model = start(axis_count, plane_count=plane_count)
     latents = model.rounded()
     objective = GridObjective.of(_target(axis_count), torch.ones(3), level_count=_LEVELS, first_level=first_level)
     values = objective.reader(latents[first_level:])
-    assert torch.equal(values[0], latents[first_level])  # at its nodes
+    assert torch.equal(values[:plane_count].view_as(latents[first_level]), latents[first_level])  # at its nodes
     tensors = {name: tensor.detach().numpy() for name, tensor in model.field.stored_tensors().items()}
     stored = StoredGridNetwork(model.field.architecture, tensors, steps=4)
     grids = [level.numpy().astype(np.int32) * (number >= first_level) for number, level in enumerate(latents)]
@@ -147,22 +181,24 @@ def test_latents_are_read_in_the_middles_of_the_cells(axis_count: int, first_lev
     np.testing.assert_allclose(objective.output(model, latents[first_level:], steps=4), wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize("axis_count", [1, 2, 3])
+@_EVERY_KIND
 @pytest.mark.parametrize("first_level", [0, 1, 2])
 def test_the_rate_counts_over_native_points_at_every_resolution(
-    axis_count: int, first_level: int, start: Start
+    axis_count: int, plane_count: int, first_level: int, start: Start
 ) -> None:
-    model = start(axis_count)
+    model = start(axis_count, plane_count=plane_count)
     latents = model.rounded()[first_level:]
     objective = GridObjective.of(_target(axis_count), torch.ones(3), level_count=_LEVELS, first_level=first_level)
-    bits = latent_bits(latents, dict(model.context.items()), first_level=first_level).detach()
+    before = planes_before(axis_count=axis_count, plane_count=plane_count)
+    bits = latent_bits(latents, dict(model.context.items()), first_level=first_level, before=before).detach()
     assert objective.point_count == np.prod(_EXTENTS[axis_count])
     rate = objective.rate(model, latents).detach()
     assert float(rate) == pytest.approx(float(bits) / objective.point_count, rel=1e-5)
 
 
-def test_the_rate_has_gradients_by_latents_and_context_model(start: Start) -> None:
-    model = start()
+@pytest.mark.parametrize("plane_count", [1, 3])
+def test_the_rate_has_gradients_by_latents_and_context_model(plane_count: int, start: Start) -> None:
+    model = start(plane_count=plane_count)
     objective = GridObjective.of(_target(2), torch.ones(3), level_count=_LEVELS)
     rate = objective.rate(model, [LATENT_SCALE * latent for latent in model.latents])
     gradients = torch.autograd.grad(rate, [*model.latents, *model.context.values()])

@@ -24,9 +24,20 @@ def test_phases_go_from_coarse_to_fine_and_leave_the_effort_to_the_last(name: st
     assert len({phase.name for phase in (*coarse, whole)}) == len(coarse) + 1  # checkpoints know them by it
 
 
+@pytest.mark.parametrize("name", GRID_PRESETS)
+def test_a_fit_that_starts_at_the_picture_leaves_the_effort_to_native_resolution(name: str) -> None:
+    preset = get_grid_preset(name)
+    *before, whole = preset.picture_phases
+    assert not before  # a coarser phase would forget where the fit starts
+    assert (whole.first_level, whole.steps, whole.holds_networks) == (0, None, False)
+    assert (whole.name, whole.share) == (preset.phases[-1].name, preset.phases[-1].share)
+    assert whole.synthesis_factor < preset.phases[-1].synthesis_factor  # it makes the picture already
+
+
 def test_short_fits_remember_less() -> None:
     draft, fast = (get_grid_preset(name) for name in ("draft", "fast"))
-    for hasty, patient in zip((*draft.phases, draft.correction), (*fast.phases, fast.correction), strict=True):
+    phases = ((*preset.phases, *preset.picture_phases, preset.correction) for preset in (draft, fast))
+    for hasty, patient in zip(*phases, strict=True):
         assert max(hasty.adam_betas) < max(patient.adam_betas)
         assert max(hasty.soap_betas) <= max(patient.soap_betas)
         assert (hasty.name, hasty.steps, hasty.rates) == (patient.name, patient.steps, patient.rates)
@@ -40,6 +51,20 @@ def test_more_effort_takes_more_steps_and_large_photos_take_fewer() -> None:
     preset = get_grid_preset("fast")
     assert preset.steps(1) == preset.most_steps > preset.steps(768 * 512) > preset.steps(10**9) == preset.least_steps
     assert preset.with_steps(7).steps(1) == preset.with_steps(7).steps(10**9) == 7
+
+
+@pytest.mark.parametrize("name", GRID_PRESETS)
+def test_more_latents_at_every_node_take_fewer_steps(name: str) -> None:
+    """About half as many of three as of one, within the same bounds."""
+    preset = get_grid_preset(name)
+    points = round(preset.point_steps / (0.9 * preset.most_steps))
+    steps = [preset.steps(points, plane_count) for plane_count in (1, 2, 3, 4)]
+    assert steps == sorted(steps, reverse=True)
+    assert steps[0] == preset.steps(points)
+    assert steps[0] == pytest.approx(2 * steps[2], abs=2)
+    assert preset.steps(1, 3) == preset.most_steps
+    assert preset.steps(10**9, 3) == preset.least_steps
+    assert preset.with_steps(7).steps(1, 3) == 7
 
 
 @pytest.mark.parametrize("name", GRID_PRESETS)

@@ -63,11 +63,18 @@ def _field(
     width: int = 3,
     stencil: Stencil = Stencil.FULL,
     contraction: float | None = None,
+    plane_count: int = 1,
     seed: int = 0,
 ) -> FastGridField:
     """Random parameters of about 1."""
     architecture = GridArchitecture(
-        level_count, axis_count, channel_count=2, hidden_width=hidden_width, width=width, stencil=stencil
+        level_count,
+        axis_count,
+        channel_count=max(2, plane_count),
+        hidden_width=hidden_width,
+        width=width,
+        stencil=stencil,
+        plane_count=plane_count,
     )
     generator = np.random.default_rng(seed)
     tensors = {
@@ -90,7 +97,7 @@ def _random(*shape: int, seed: int = 1, least: float = 0.0) -> Tensor:
 
 
 def _injected(field: GridField, extents: Sequence[int], *, levels: int = _LEVELS, seed: int = 1) -> Tensor:
-    """Random values ``[levels, *extents]`` such that no hidden unit is nearly 0, for the same reason."""
+    """Random values of levels or planes such that no hidden unit is nearly 0, for the same reason."""
     plain = _plain(field).tensors
     flat = _random(levels, int(np.prod(extents)), seed=seed)
     for attempt in range(100):
@@ -104,8 +111,11 @@ def _injected(field: GridField, extents: Sequence[int], *, levels: int = _LEVELS
     return flat.reshape(levels, *extents)
 
 
-def _latents(extents: tuple[int, ...], *, levels: range = range(_LEVELS), seed: int = 2) -> list[Tensor]:
-    return [_random(*level_extents(extents, level), seed=seed + level) for level in levels]
+def _latents(
+    extents: tuple[int, ...], *, levels: range = range(_LEVELS), plane_count: int = 1, seed: int = 2
+) -> list[Tensor]:
+    planes = (plane_count,) if plane_count > 1 else ()
+    return [_random(*planes, *level_extents(extents, level), seed=seed + level) for level in levels]
 
 
 def _positions(extents: Sequence[int], shift: float = 0.5) -> list[NDArray[np.floating]]:
@@ -173,6 +183,15 @@ def test_where_values_are_of_fewer_levels_the_finest_are_zero(levels: int) -> No
     )
     assert not by_gains[:-levels].any()
     assert by_gains[-levels:].all()
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+@pytest.mark.parametrize("plane_count", [2, 3, 4])
+def test_the_explicit_layer_of_planes_is_that_of_the_plain_twin(plane_count: int, levels: int) -> None:
+    """Also of fewer levels, all of whose planes are there."""
+    field = _field(2, plane_count=plane_count)
+    values = _injected(field, (9, 14), levels=levels * plane_count)
+    _assert_equal_to_the_plain_twin(field, _inject, [values], names=_EXPLICIT)
 
 
 @settings(max_examples=40)
@@ -251,36 +270,58 @@ def test_where_no_state_is_above_zero_there_is_only_u() -> None:
 @pytest.mark.parametrize("levels", [range(3), range(1), range(1, 3), range(2, 4)])
 @pytest.mark.parametrize("shift", [0.5, 0.0, 0.8125, -3.3])
 @pytest.mark.parametrize("extents", _EXTENTS)
-def test_latents_are_read_as_by_the_plain_twin(extents: tuple[int, ...], shift: float, levels: range) -> None:
+@pytest.mark.parametrize("plane_count", [1, 3])
+def test_latents_are_read_as_by_the_plain_twin(
+    extents: tuple[int, ...], plane_count: int, shift: float, levels: range
+) -> None:
     """At nodes, between them and outside them, with gradients."""
     positions = _positions(extents, shift)
-    _assert_read_as_by_the_plain_twin(extents, positions, levels)
+    _assert_read_as_by_the_plain_twin(extents, positions, levels, plane_count=plane_count)
 
 
 def _assert_read_as_by_the_plain_twin(
-    extents: tuple[int, ...], positions: Sequence[NDArray[np.floating]], levels: range
+    extents: tuple[int, ...], positions: Sequence[NDArray[np.floating]], levels: range, *, plane_count: int = 1
 ) -> None:
-    latents = _latents(extents, levels=levels)
+    latents = _latents(extents, levels=levels, plane_count=plane_count)
     plain = LatentReader(extents, positions, levels=levels).double()
     found = _value_and_gradients(FastLatentReader(extents, positions, levels=levels), latents)
     _assert_close(found, _value_and_gradients(plain, [latent.double() for latent in latents]))
 
 
-@given(st.data(), st.lists(st.integers(1, 20), min_size=1, max_size=3), st.integers(0, 3), st.integers(1, 3))
-def test_latents_are_read_anywhere(data: st.DataObject, extents: list[int], first: int, count: int) -> None:
+@given(
+    st.data(),
+    st.lists(st.integers(1, 20), min_size=1, max_size=3),
+    st.integers(1, 4),
+    st.integers(0, 3),
+    st.integers(1, 3),
+)
+def test_latents_are_read_anywhere(
+    data: st.DataObject, extents: list[int], plane_count: int, first: int, count: int
+) -> None:
     """As many positions as one likes, in any order, some of them several times."""
     positions = [
         np.array(data.draw(st.lists(st.floats(-5.0, extent + 5.0), min_size=1, max_size=12))) for extent in extents
     ]
-    _assert_read_as_by_the_plain_twin(tuple(extents), positions, range(first, first + count))
+    levels = range(first, first + count)
+    _assert_read_as_by_the_plain_twin(tuple(extents), positions, levels, plane_count=plane_count)
 
 
-@given(st.lists(st.integers(1, 20), min_size=1, max_size=3), st.integers(0, 3))
-def test_at_its_nodes_a_level_is_read_exactly(extents: list[int], level: int) -> None:
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=3), st.integers(1, 3), st.integers(0, 3))
+def test_at_its_nodes_a_level_is_read_exactly(extents: list[int], plane_count: int, level: int) -> None:
     levels, counts = range(level, level + 1), level_extents(tuple(extents), level)
     nodes = [(np.arange(count) + 0.5) * 2.0**level for count in counts]
-    (latent,) = _latents(tuple(extents), levels=levels)
-    assert torch.equal(FastLatentReader(tuple(extents), nodes, levels=levels)([latent]), latent[None])
+    (latent,) = _latents(tuple(extents), levels=levels, plane_count=plane_count)
+    found = FastLatentReader(tuple(extents), nodes, levels=levels)([latent])
+    assert torch.equal(found, latent.view(plane_count, *counts))
+
+
+def test_levels_of_other_extents_are_not_read() -> None:
+    """Planes are no extents: the compiled loops would read what is not there."""
+    reader = FastLatentReader((5, 6), _positions((5, 6)), levels=range(1))
+    assert reader([torch.zeros(7, 5, 6)]).shape == (7, 5, 6)
+    for shape in ((3, 6, 5), (5, 5), (6,)):
+        with pytest.raises(ValueError, match="expected"):
+            reader([torch.zeros(shape)])
 
 
 def _rendered(field: GridField, values: Tensor) -> Tensor:
@@ -289,18 +330,22 @@ def _rendered(field: GridField, values: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("contraction", [None, 0.5])
 @pytest.mark.parametrize("stencil", list(Stencil))
-@pytest.mark.parametrize("extents", [(11,), (1, 7), (5, 6), (3, 1, 4), (2, 3, 3)])
+@pytest.mark.parametrize(
+    ("extents", "plane_count"),
+    [((11,), 1), ((1, 7), 1), ((5, 6), 1), ((3, 1, 4), 1), ((2, 3, 3), 1), ((5, 6), 2), ((7, 4), 3)],
+)
 def test_fields_and_their_gradients_are_those_of_the_plain_twin(
-    extents: tuple[int, ...], stencil: Stencil, contraction: float | None
+    extents: tuple[int, ...], plane_count: int, stencil: Stencil, contraction: float | None
 ) -> None:
     """From two of three levels of latents to the output, by all latents and parameters."""
-    field, levels = _field(len(extents), stencil=stencil, contraction=contraction), range(1, 3)
+    field = _field(len(extents), stencil=stencil, contraction=contraction, plane_count=plane_count)
+    levels = range(1, 3)
     positions = _positions(extents, 0.25)
     readers: list[Any] = [
         FastLatentReader(extents, positions, levels=levels),
         LatentReader(extents, positions, levels=levels).double(),
     ]
-    latents = _latents(extents, levels=levels)
+    latents = _latents(extents, levels=levels, plane_count=plane_count)
     results = []
     for each, reader in zip((field, _plain(field)), readers, strict=True):
         moved = [latent.to(each.tensors["b"].dtype) for latent in latents]
@@ -322,9 +367,12 @@ def test_any_number_of_threads_gives_the_same(
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("levels", [range(1), range(2), range(5)])
-def test_any_number_of_threads_reads_the_same(levels: range, threads: int, set_threads: Callable[[int], None]) -> None:
+@pytest.mark.parametrize("plane_count", [1, 3])
+def test_any_number_of_threads_reads_the_same(
+    levels: range, plane_count: int, threads: int, set_threads: Callable[[int], None]
+) -> None:
     set_threads(threads)
-    _assert_read_as_by_the_plain_twin((40, 50), _positions((40, 50), 0.25), levels)
+    _assert_read_as_by_the_plain_twin((40, 50), _positions((40, 50), 0.25), levels, plane_count=plane_count)
 
 
 @pytest.mark.parametrize("extents", _MANY_BANDS)

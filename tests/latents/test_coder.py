@@ -9,7 +9,7 @@ from i2codec.errors import FormatError, OptionError
 from i2codec.latents import plain
 from i2codec.latents.coder import code_lengths, decode_latents, encode_latents
 from i2codec.latents.model import LARGEST_BIAS, LARGEST_WEIGHT, ContextModel
-from i2codec.latents.template import LARGEST_LATENT, Template, coarser_shape
+from i2codec.latents.template import LARGEST_LATENT, Template
 
 
 def model_shapes(template, *, width, levels, networks=1):
@@ -54,8 +54,9 @@ def random_job(
     """A grid, and the keyword arguments to code it with."""
     is_lattice = template is Template.LATTICE
     nothing_coarser = nothing_coarser or is_lattice
-    coarser = None if nothing_coarser else random_grid(rng, coarser_shape(shape), spread)
-    coarsest = None if nothing_coarser else random_grid(rng, coarser_shape(coarser_shape(shape)), spread)
+    half = template.coarser_shape(shape)
+    coarser = None if nothing_coarser else random_grid(rng, half, spread)
+    coarsest = None if nothing_coarser else random_grid(rng, template.coarser_shape(half), spread)
     sizes = {"width": width, "levels": levels, "networks": networks}
     model = random_model(rng, template, weight=weight, bias=bias, **sizes)
     level = int(rng.integers(levels))
@@ -158,10 +159,9 @@ def test_the_largest_sums_do_not_overflow(template, sign):
     )
     is_lattice = template is Template.LATTICE
     values = np.full((2, 4, 4), template.largest_latent if is_lattice else 127)
-    grids = {
-        "coarser": None if is_lattice else values[:1, :2, :2],
-        "coarsest": None if is_lattice else values[:1, :1, :1],
-    }
+    half = template.coarser_shape(values.shape)
+    coarser, coarsest = (np.full(shape, 127) for shape in (half, template.coarser_shape(half)))
+    grids = {"coarser": None, "coarsest": None} if is_lattice else {"coarser": coarser, "coarsest": coarsest}
     arguments = {**grids, "model": model, "level": 0}
     data = encode_latents(values, **arguments)
     assert data == plain.encode_plain(values, **plainly(arguments))
@@ -231,6 +231,7 @@ def golden_grid(*shape):
 GOLDEN = {
     Template.PLANE: "fffefe9a867d3c192728957fd10336e1b2c030d31325a7ebe3635aa56a781134a948e5",
     Template.VOLUME: "ffff018e6ca14fd2b51b7975b067e5326d5dd52ce2ef79a4c1bffca5df02511ce376f202",
+    Template.COLOUR: "fffefbda925ad34038a2367e507f8a44754f3eccce0d3db62c6c7422fbe9f01bbe3ec311",
 }
 
 
@@ -239,7 +240,9 @@ def test_golden_bytes(template, format_page):
     values = golden_grid(2, 4, 5)
     values[0, 0, 0], values[-1, -1, -1] = -300, 1000
     model = golden_model(template)
-    arguments = {"coarser": golden_grid(1, 2, 3), "coarsest": golden_grid(1, 1, 2), "model": model, "level": 1}
+    planes = 2 if template is Template.COLOUR else 1
+    coarser, coarsest = golden_grid(planes, 2, 3), golden_grid(planes, 1, 2)
+    arguments = {"coarser": coarser, "coarsest": coarsest, "model": model, "level": 1}
     assert encode_latents(values, **arguments).hex() == GOLDEN[template]
     decoded = decode_latents(bytes.fromhex(GOLDEN[template]), shape=values.shape, **arguments)
     np.testing.assert_array_equal(decoded, values)
@@ -276,10 +279,42 @@ def test_a_code_length_is_the_logarithm_of_its_probability():
 @given(JOBS.filter(lambda job: job[1]["model"].template is not Template.LATTICE))
 def test_no_grid_is_a_grid_of_zeros(job):
     values, arguments = job
-    half = coarser_shape(values.shape)
-    zeros = {"coarser": np.zeros(half, np.int32), "coarsest": np.zeros(coarser_shape(half), np.int32)}
+    template = arguments["model"].template
+    half = template.coarser_shape(values.shape)
+    zeros = {"coarser": np.zeros(half, np.int32), "coarsest": np.zeros(template.coarser_shape(half), np.int32)}
     none = {"coarser": None, "coarsest": None}
     assert encode_latents(values, **(arguments | zeros)) == encode_latents(values, **(arguments | none))
+
+
+@pytest.mark.parametrize(
+    ("template", "grid", "reads"),
+    [
+        (Template.VOLUME, "coarser", [[0, 1], [2, 3], [4]]),
+        (Template.VOLUME, "coarsest", [[0, 1, 2, 3], [4]]),
+        (Template.COLOUR, "coarser", [[0], [1], [2], [3], [4]]),
+        (Template.COLOUR, "coarsest", [[0], [1], [2], [3], [4]]),
+    ],
+)
+def test_planes_of_a_coarser_grid_are_read_by_those_over_them(template, grid, reads):
+    """Which planes each plane of the coarser grids has a say in, and that both coders say so."""
+    values, arguments = random_job(np.random.default_rng(6), template=template, shape=(5, 9, 10))
+    before = code_lengths(values, **arguments)
+    assert len(arguments[grid]) == len(reads)
+    for plane, readers in enumerate(reads):
+        changed = arguments[grid].copy()
+        changed[plane] += 5
+        other = arguments | {grid: changed}
+        differs = (code_lengths(values, **other) != before).any(axis=(1, 2))
+        assert np.flatnonzero(differs).tolist() == readers
+        assert encode_latents(values, **other) == plain.encode_plain(values, **plainly(other))
+
+
+def test_coarser_grids_of_colours_have_as_many_planes():
+    values, arguments = random_job(np.random.default_rng(6), template=Template.COLOUR, shape=(3, 6, 7))
+    with pytest.raises(OptionError, match=r"coarser latents of shape \[2, 3, 4\]; expected \[3, 3, 4\]"):
+        encode_latents(values, **(arguments | {"coarser": arguments["coarser"][:2]}))
+    with pytest.raises(OptionError, match=r"coarsest latents of shape \[1, 2, 2\]; expected \[3, 2, 2\]"):
+        encode_latents(values, **(arguments | {"coarsest": arguments["coarsest"][:1]}))
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.int64])

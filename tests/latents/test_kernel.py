@@ -36,8 +36,8 @@ def test_the_compiled_loop_has_the_same_constants():
 def test_threads_decode_what_one_decodes():
     rng = np.random.default_rng(0)
     jobs = []
-    for seed in range(12):
-        which, width = list(Template)[seed % 3], (3, 20)[seed // 3 % 2]
+    for seed in range(16):
+        which, width = list(Template)[seed % 4], (3, 20)[seed // 4 % 2]
         values = rng.integers(-9, 9, (2, 40, 50 + seed), dtype=np.int32)
         arguments = arguments_of(which, width=width, seed=seed)
         jobs.append((values, encode_latents(values, **arguments), arguments))
@@ -55,13 +55,17 @@ def test_one_compilation_serves_all_grids_and_directions(which, width):
     arguments = arguments_of(which, width=width)
     for shape in ((1, 1, 1), (1, 3, 1), (2, 3, 4)):
         values = np.zeros(shape, dtype=np.int16)
-        coarser = {"coarser": np.zeros([(n + 1) // 2 for n in shape], order="F", dtype=np.int64)}
+        coarser = {"coarser": np.zeros(which.coarser_shape(shape), order="F", dtype=np.int64)}
         decode_latents(encode_latents(values, **arguments), shape=shape, **arguments)
         if which is not Template.LATTICE:
             decode_latents(encode_latents(values, **(arguments | coarser)), shape=shape, **(arguments | coarser))
         code_lengths(values, **arguments)
-    is_lattice = which is Template.LATTICE
-    loop = kernel.traversal(features=which.feature_count, width=16 if width <= 16 else 32, is_lattice=is_lattice)
+    loop = kernel.traversal(
+        features=which.feature_count,
+        width=16 if width <= 16 else 32,
+        is_lattice=which is Template.LATTICE,
+        halves_planes=which.halves_planes,
+    )
     assert len(loop.signatures) == 1
 
 

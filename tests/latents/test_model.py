@@ -14,7 +14,7 @@ from i2codec.latents.model import (
     ContextModel,
     largest_sums,
 )
-from i2codec.latents.template import LARGEST_FEATURE, Template, coarser_shape
+from i2codec.latents.template import LARGEST_FEATURE, Template
 
 
 def tensors(template=Template.PLANE, *, width=3, levels=2, networks=1):
@@ -62,9 +62,9 @@ def test_a_template_may_be_its_id():
     assert ContextModel(2, **tensors(Template.VOLUME)).template is Template.VOLUME
 
 
-@pytest.mark.parametrize("template", [0, 4, "PLANE", None])
+@pytest.mark.parametrize("template", [0, 5, "PLANE", None])
 def test_an_unknown_template_is_refused(template):
-    with pytest.raises(OptionError, match=r"context template .*; expected one of \[1, 2, 3\]"):
+    with pytest.raises(OptionError, match=r"context template .*; expected one of \[1, 2, 3, 4\]"):
         ContextModel(template, **tensors())
 
 
@@ -170,17 +170,43 @@ def test_the_features_of_a_lattice_in_order():
     assert found == [*map(template.companded, near), *template.positions(64)[2], 0]
 
 
-@pytest.mark.parametrize("template", [Template.PLANE, Template.VOLUME])
-def test_the_features_in_order(template):
-    """Each node of the three grids holds a number of its own."""
+@pytest.mark.parametrize(
+    ("template", "planes_before", "planes_above", "above"),
+    [
+        (Template.PLANE, [], (2, 1), [-11, -10, 0, 0, 100]),
+        (Template.VOLUME, [38, 33, 0, 37, 39], (2, 1), [-11, -10, 0, 0, 100]),
+        (Template.COLOUR, [38, 33, 0, 37, 39, 18], (3, 3), [-17, -16, 0, 0, 104]),
+    ],
+)
+def test_the_features_in_order(template, planes_before, planes_above, above):
+    """Each node of the three grids holds a number of its own.
+
+    Row 3 is odd and looks below the coarser grid, column 2 is even and looks left.
+    """
     grid = np.arange(1, 61).reshape(3, 4, 5)
-    coarser, coarsest = -np.arange(1, 13).reshape(2, 2, 3), 100 + np.arange(2).reshape(1, 1, 2)
+    coarser = -np.arange(1, 6 * planes_above[0] + 1).reshape(-1, 2, 3)
+    coarsest = 100 + np.arange(2 * planes_above[1]).reshape(-1, 1, 2)
     model = ContextModel(template, **tensors(template))
     same_plane = [57, 56, 51, 52, 53, 54, 55, 46, 47, 48, 49, 50]
-    plane_before = [38, 33, 0, 37, 39] if template is Template.VOLUME else []
-    above = [-11, -10, 0, 0, 100]  # row 3 is odd and looks below the grid, column 2 is even and looks left
     features = plain.features(grid, (coarser, coarsest), model, (2, 3, 2))
-    assert features == [*same_plane, *plane_before, *above]
+    assert features == [*same_plane, *planes_before, *above]
+
+
+@pytest.mark.parametrize(
+    ("template", "before"), [(Template.PLANE, 0), (Template.VOLUME, 1), (Template.LATTICE, 1), (Template.COLOUR, 2)]
+)
+def test_a_node_reads_so_many_planes_before_its_own(template, before):
+    """Those in front of the first are 0."""
+    assert template.plane_reach == before
+    model = ContextModel(template, **tensors(template))
+    for plane in range(4):
+        grid = np.zeros((4, 3, 3), np.int32)
+        grid[: max(0, plane - before)] = 9
+        grid[plane + 1 :] = 9
+        assert not any(plain.features(grid, (None, None), model, (plane, 1, 1))[: len(template.offsets)])
+        if before and plane >= before:
+            grid[plane - before] = 9
+            assert any(plain.features(grid, (None, None), model, (plane, 1, 1))[: len(template.offsets)])
 
 
 def test_features_are_clamped_and_0_outside():
@@ -193,10 +219,14 @@ def test_features_are_clamped_and_0_outside():
     ("shape", "half"), [((1, 1, 1), (1, 1, 1)), ((3, 4, 7), (2, 2, 4)), ((2, 512, 767), (1, 256, 384))]
 )
 def test_a_coarser_grid_has_half_the_nodes_rounded_up(shape, half):
-    assert coarser_shape(shape) == half
+    assert Template.VOLUME.coarser_shape(shape) == half
+    assert Template.COLOUR.coarser_shape(shape) == (shape[0], *half[1:])  # planes are not those of time
 
 
-@pytest.mark.parametrize(("template", "number", "count"), [(Template.PLANE, 1, 17), (Template.VOLUME, 2, 22)])
+@pytest.mark.parametrize(
+    ("template", "number", "count"),
+    [(Template.PLANE, 1, 17), (Template.VOLUME, 2, 22), (Template.LATTICE, 3, 24), (Template.COLOUR, 4, 23)],
+)
 def test_templates_keep_their_ids(template, number, count):
     assert template == number
     assert template.feature_count == count

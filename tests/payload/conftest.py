@@ -53,7 +53,10 @@ def make_quantised() -> MakeQuantised:
 
 @pytest.fixture(scope="session")
 def make_grid() -> MakeGrid:
-    """Random grid networks on integers whose stencil contracts; ``zeros`` are tensors left at 0."""
+    """Random grid networks on integers whose stencil contracts; ``zeros`` are tensors left at 0.
+
+    Those of the template for colours have a latent for each channel at every node.
+    """
 
     def make(
         *,
@@ -85,6 +88,7 @@ def make_grid() -> MakeGrid:
             context_count=min(context_count, level_count),
             stencil=stencil,
             unrolled=unrolled,
+            plane_count=channel_count if template is Template.COLOUR else 1,
         )
         generator = np.random.default_rng(seed)
         shapes = architecture.tensor_shapes
@@ -112,7 +116,7 @@ def make_levels() -> MakeLevels:
     ) -> list[NDArray[np.int32]]:
         generator = np.random.default_rng(seed)
         levels = [
-            generator.integers(-largest, largest + 1, tiles.shape(level)).astype(np.int32)
+            generator.integers(-largest, largest + 1, (*tiles.planes, *tiles.shape(level))).astype(np.int32)
             for level in range(tiles.level_count)
         ]
         return [level * (number not in zeros) for number, level in enumerate(levels)]

@@ -54,9 +54,10 @@ def a_grid(make_grid, make_levels):
         zero_tensors=(),
         metadata=None,
         readouts=None,
+        template=None,
         **options,
     ):
-        template = Template.VOLUME if len(description.axes) == 3 else Template.PLANE
+        template = template or (Template.VOLUME if len(description.axes) == 3 else Template.PLANE)
         network = make_grid(
             axis_count=len(description.axes),
             channel_count=len(description.channels),
@@ -65,7 +66,8 @@ def a_grid(make_grid, make_levels):
             zeros=zero_tensors,
             **options,
         )
-        tiles, model = LatentTiles.of(description.axes, level_count), network.context_model()
+        tiles = LatentTiles.of(description.axes, level_count, planes=network.architecture.planes)
+        model = network.context_model()
         levels = make_levels(tiles, zeros=zeros)
         payloads = pack_latents(levels, tiles=tiles, model=model, section_bytes=section_bytes)
         pyramid = LatentPyramid(payloads, tiles=tiles, model=model)
@@ -95,16 +97,27 @@ def test_what_a_pyramid_of_nothing_weighs(a_grid):
 
 
 @pytest.mark.parametrize(
-    "description", [photo(9, 12), photo(1, 1), photo(1100, 40), sound(700), video(5, 9, 12)], ids=lambda d: d.extents
+    ("description", "template"),
+    [
+        (photo(9, 12), None),
+        (photo(1, 1), None),
+        (photo(1100, 40), None),
+        (sound(700), None),
+        (video(5, 9, 12), None),
+        (photo(9, 12), Template.COLOUR),
+        (photo(1, 1), Template.COLOUR),
+        (photo(1100, 40), Template.COLOUR),
+    ],
+    ids=lambda value: getattr(value, "extents", value),
 )
 @pytest.mark.parametrize("metadata", [{}, {MetadataKey.EXIF: b"camera"}])
-def test_round_trip(a_grid, description, metadata):
-    stored, levels = a_grid(description, metadata=metadata, transform=ColourTransform.NONE)
+def test_round_trip(a_grid, description, template, metadata):
+    stored, levels = a_grid(description, template=template, metadata=metadata, transform=ColourTransform.NONE)
     data = write_file([stored])
     (found,) = read_file(data)
     assert_read(found, stored, levels)
     assert write_file([found]) == data
-    assert read_container(data).minor == 2
+    assert read_container(data).minor == (2 if template is None else 3)
 
 
 def test_the_order_of_the_sections(a_grid):
@@ -155,7 +168,8 @@ def test_the_oldest_version_that_has_all_ids(make_quantised, a_grid):
     coordinate = StoredSignal(photo(9, 12), (make_quantised(),))
     track = StoredSignal(sound(20), (make_quantised(axis_count=1, channel_count=1),))
     grid, _ = a_grid(video(5, 9, 12))
-    for signals, minor in (([coordinate], 0), ([track], 1), ([grid], 2), ([grid, track], 2)):
+    colours, _ = a_grid(photo(9, 12), template=Template.COLOUR)
+    for signals, minor in (([coordinate], 0), ([track], 1), ([grid], 2), ([grid, track], 2), ([colours], 3)):
         assert read_container(write_file(signals)).minor == minor
     found = read_file(write_file([grid, track]))
     assert (found[0].grid is None, found[1].grid is None, len(found[1].networks)) == (False, True, 1)
@@ -297,6 +311,9 @@ def test_a_stored_grid_fits_its_signal(a_grid, make_quantised):
         replace(stored, segment_length=4)
     with pytest.raises(OptionError, match="do not fit the signal's extents"):
         replace(stored, description=photo(9, 13))
+    planes, _ = a_grid(photo(9, 12), template=Template.COLOUR)
+    with pytest.raises(OptionError, match="do not fit the signal's extents"):
+        replace(stored, grid=replace(stored.grid, latents=planes.grid.latents))
     with pytest.raises(OptionError, match="axes, channels and levels"):
         replace(stored, description=sound(9))
     with pytest.raises(OptionError, match="axes, channels and levels"):

@@ -69,14 +69,20 @@ NAMES = list(GridArchitecture(1, 1, 1).tensor_shapes)
             "context_width": st.integers(1, 32),
             "context_count": st.integers(1, 16),
             "channel_count": st.integers(1, 4),
-            "template": st.sampled_from([Template.PLANE, Template.VOLUME]),
+            "template": st.sampled_from([Template.PLANE, Template.VOLUME, Template.COLOUR]),
             "steps": st.integers(1, 64),
             "transform": st.sampled_from(ColourTransform),
             "largest": st.sampled_from([0, 1, 50, 5000, LARGEST_MAGNITUDE]),
             "zeros": st.lists(st.sampled_from(NAMES)).map(tuple),
             "seed": st.integers(0, 1000),
         }
-    ).filter(lambda options: not (options["unrolled"] and options["stencil"] is Stencil.POINTWISE))
+    )
+    .filter(lambda options: not (options["unrolled"] and options["stencil"] is Stencil.POINTWISE))
+    .filter(
+        lambda options: (
+            options["template"] is not Template.COLOUR or (options["axis_count"] == 2 and options["channel_count"] > 1)
+        )
+    )
 )
 def test_round_trip(make_grid, options):
     network = make_grid(**options)
@@ -85,6 +91,7 @@ def test_round_trip(make_grid, options):
     sizes = {name: options[name] for name in ("axis_count", "channel_count")}
     found = unpack(payload, **sizes)
     assert_equal(found, network)
+    assert found.template is options["template"]
     assert pack_grid_network(found) == payload
     assert read_grid_architecture(payload, limits=DEFAULT_LIMITS, **sizes) == network.architecture
 
@@ -109,6 +116,41 @@ def test_context_features_are_those_of_a_template(make_grid):
         pack_grid_network(replace(make_grid(), architecture=architecture, integers=integers))
 
 
+@pytest.mark.parametrize("channel_count", [2, 3, 4])
+def test_the_context_model_of_colours_is_that_of_a_latent_for_each_channel(make_grid, channel_count):
+    """The header has no number for it: as many as there are channels."""
+    network = make_grid(channel_count=channel_count, template=Template.COLOUR)
+    payload = pack_grid_network(network)
+    architecture = unpack(payload, channel_count=channel_count).architecture
+    assert architecture.plane_count == channel_count
+    assert architecture.tensor_shapes["gains"] == (4 * channel_count,)
+    assert len(payload) > len(pack_grid_network(make_grid(channel_count=channel_count)))
+
+
+@pytest.mark.parametrize(("axis_count", "channel_count"), [(2, 1), (1, 3), (3, 3), (1, 1)])
+def test_a_file_without_planes_of_colours_does_not_have_their_context_model(make_grid, axis_count, channel_count):
+    payload = changed(make_grid(axis_count=axis_count, channel_count=channel_count), context_model=Template.COLOUR)
+    with pytest.raises(FormatError, match="expected"):
+        unpack(payload, axis_count=axis_count, channel_count=channel_count)
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (Template.PLANE, "3 latents at every node under the context model plane"),
+        (Template.VOLUME, "3 latents at every node under the context model volume"),
+        (Template.COLOUR, "1 latents at every node under the context model colour"),
+    ],
+)
+def test_planes_and_the_context_model_go_together(make_grid, template, message):
+    planes = 1 if template is Template.COLOUR else 3
+    network = make_grid(template=template)
+    architecture = replace(network.architecture, plane_count=planes)
+    integers = {name: np.zeros(shape, np.int64) for name, shape in architecture.tensor_shapes.items()}
+    with pytest.raises(OptionError, match=message):
+        replace(network, architecture=architecture, integers=integers)
+
+
 def test_the_decoder_runs_priors_plus_integers_times_steps(make_grid, a_prior):
     number, prior = a_prior(make_grid().architecture)
     network = make_grid(prior=number, zeros=("W",))
@@ -122,7 +164,7 @@ def test_the_decoder_runs_priors_plus_integers_times_steps(make_grid, a_prior):
     np.testing.assert_array_equal(stored.tensors["W"], prior["W"] / 1024.0)
 
 
-@pytest.mark.parametrize("template", [Template.PLANE, Template.VOLUME])
+@pytest.mark.parametrize("template", [Template.PLANE, Template.VOLUME, Template.COLOUR])
 def test_the_context_model_is_rounded_to_its_fixed_point(make_grid, template, a_prior):
     number, prior = a_prior(make_grid(template=template).architecture)
     network = make_grid(template=template, prior=number, seed=1)
@@ -265,8 +307,8 @@ def test_the_prior_counts_in_the_bound(make_grid, a_prior):
 
 def test_a_prior_must_be_there_and_fit(make_grid, a_prior):
     network = make_grid()
-    with pytest.raises(VersionError, match=r"prior 7; this release carries [\d, ]+: update i2codec"):
-        unpack(changed(network, prior=7))
+    with pytest.raises(VersionError, match=r"prior 99; this release carries [\d, ]+: update i2codec"):
+        unpack(changed(network, prior=99))
     number, _ = a_prior(replace(network.architecture, hidden_width=8))
     with pytest.raises(FormatError, match=f"prior {number} is for .*hidden_width=8.*; the network is .*hidden_width=7"):
         unpack(changed(network, prior=number))

@@ -24,6 +24,15 @@ def test_time_is_not_cut():
     assert LatentTiles.of(axes[1:], 1, side=8).counts(0) == (257, 128)
 
 
+def test_planes_are_not_cut():
+    axes = (Axis(AxisName.Y, 2049), Axis(AxisName.X, 1024))
+    one, three = LatentTiles.of(axes, 3), LatentTiles.of(axes, 3, planes=(3,))
+    assert (one.planes, three.planes) == ((), (3,))
+    assert one != three
+    for level in range(3):
+        assert (three.shape(level), three.counts(level)) == (one.shape(level), one.counts(level))
+
+
 @pytest.mark.parametrize("sides", [(3, 4), (0, 4), (-4, 4), (4,), (4, 4, 4)])
 def test_sides_are_powers_of_two(sides):
     with pytest.raises(OptionError, match="powers of two"):

@@ -16,7 +16,8 @@ from i2codec.payload.latents_section import LATENTS_HEADER, LatentPyramid, pack_
 
 @pytest.fixture(scope="module")
 def model_of(make_grid):
-    def model_of(tiles, *, template=Template.PLANE):
+    def model_of(tiles, *, template=None):
+        template = template or (Template.COLOUR if tiles.planes else Template.PLANE)
         network = make_grid(level_count=tiles.level_count, template=template, largest=20, seed=3)
         return network.context_model()
 
@@ -43,18 +44,26 @@ def merged(tiles, levels, model):
     return payloads[tiles.level_count - 1, 0]
 
 
+AXES = st.tuples(st.integers(1, 30), st.sampled_from([4, 16, 64]))
+TILES = st.one_of(
+    st.tuples(st.lists(AXES, min_size=1, max_size=3), st.just(())),
+    st.tuples(st.lists(AXES, min_size=2, max_size=2), st.integers(2, 4).map(lambda count: (count,))),
+)
+
+
 @given(
-    st.lists(st.tuples(st.integers(1, 30), st.sampled_from([4, 16, 64])), min_size=1, max_size=3),
+    TILES,
     st.integers(1, 16),
     st.sampled_from([Template.PLANE, Template.VOLUME]),
     st.sampled_from([0, 1, 40, LARGEST_LATENT]),
     st.lists(st.integers(0, 15)).map(tuple),
     st.sampled_from([0, 20, 4096]),
 )
-@settings(max_examples=60)
-def test_round_trip(model_of, make_levels, axes, level_count, template, largest, zeros, section_bytes):
-    tiles = LatentTiles(tuple(extent for extent, _ in axes), level_count, tuple(side for _, side in axes))
-    model = model_of(tiles, template=template)
+@settings(max_examples=80)
+def test_round_trip(model_of, make_levels, axes_and_planes, level_count, template, largest, zeros, section_bytes):
+    axes, planes = axes_and_planes
+    tiles = LatentTiles(tuple(extent for extent, _ in axes), level_count, tuple(side for _, side in axes), planes)
+    model = model_of(tiles, template=Template.COLOUR if planes else template)
     levels = make_levels(tiles, zeros=zeros, largest=largest)
     payloads = pack_latents(levels, tiles=tiles, model=model, section_bytes=section_bytes)
     assert list(payloads) == sorted(payloads)
@@ -66,6 +75,8 @@ def test_round_trip(model_of, make_levels, axes, level_count, template, largest,
 
 PHOTO = LatentTiles((40, 60), 6, (1024, 1024))
 CUT = LatentTiles((40, 60), 6, (16, 16))
+COLOURS = LatentTiles((40, 60), 6, (16, 16), (3,))
+TWO_COLOURS = LatentTiles((40, 60), 6, (1024, 1024), (2,))
 
 
 def test_sections_take_levels_until_they_are_large(model_of, make_levels):
@@ -113,38 +124,43 @@ def test_a_section_of_several_levels_is_one_stream(model_of, make_levels):
     assert len(together) < sum(map(len, apart.values())) - 5 * LATENTS_HEADER.size
 
 
-def test_contexts_stay_inside_the_tile(model_of, make_levels):
+@pytest.mark.parametrize("planes", [(), (3,)])
+def test_contexts_stay_inside_the_tile(model_of, make_levels, planes):
     """A tile is coded as if the rest of the pyramid were 0, so it decodes alone."""
-    tiles = LatentTiles((37, 45), 4, (8, 8))
+    tiles = LatentTiles((37, 45), 4, (8, 8), planes)
     model, levels = model_of(tiles), make_levels(tiles)
     payloads = pack_latents(levels, tiles=tiles, model=model)
     area = [(16, 8), (24, 8)]
     alone = []
     for level, grid in enumerate(levels):
         kept = np.zeros_like(grid)
-        box = tiles.covering(level, area, margin=0)
+        box = (..., *tiles.covering(level, area, margin=0))
         kept[box] = grid[box]
         alone.append(kept)
     unit = 2 * tiles.counts(0)[1] + 3
     assert tiles.box(0, unit) == (slice(16, 24), slice(24, 32))
     assert pack_latents(alone, tiles=tiles, model=model)[3, unit] == payloads[3, unit]
     changed = [grid.copy() for grid in levels]
-    changed[1][8, 12] += 1
+    changed[1][..., 8, 12] += 1
     assert pack_latents(changed, tiles=tiles, model=model)[3, unit] != payloads[3, unit]
 
 
-def test_contexts_read_the_two_coarser_levels(model_of, make_levels):
-    tiles = LatentTiles((32, 32), 4, (1024, 1024))
+@pytest.mark.parametrize("planes", [(), (3,)])
+def test_contexts_read_the_two_coarser_levels(model_of, make_levels, planes):
+    tiles = LatentTiles((32, 32), 4, (1024, 1024), planes)
     model, levels = model_of(tiles), make_levels(tiles)
     payloads = pack_latents(levels, tiles=tiles, model=model, section_bytes=0)
     for level, reads in ((1, True), (2, True), (3, False)):
         changed = [grid.copy() for grid in levels]
-        changed[level][1, 1] += 1
+        changed[level][..., 1, 1] += 1
         found = pack_latents(changed, tiles=tiles, model=model, section_bytes=0)
         assert (found[3, 0] != payloads[3, 0]) == reads
 
 
-@pytest.mark.parametrize("tiles", [PHOTO, CUT, LatentTiles((90,), 5, (8,)), LatentTiles((9, 20, 17), 3, (16, 4, 8))])
+@pytest.mark.parametrize(
+    "tiles",
+    [PHOTO, CUT, LatentTiles((90,), 5, (8,)), LatentTiles((9, 20, 17), 3, (16, 4, 8)), COLOURS, TWO_COLOURS],
+)
 @pytest.mark.parametrize("margin", [0, 2])
 def test_a_region_has_the_values_of_the_whole(model_of, make_levels, tiles, margin):
     model, levels = model_of(tiles), make_levels(tiles)
@@ -159,13 +175,14 @@ def test_a_region_has_the_values_of_the_whole(model_of, make_levels, tiles, marg
         pyramid = LatentPyramid(payloads, tiles=tiles, model=model)
         for level, (found, whole) in enumerate(zip(pyramid.levels(region, margin=margin), levels, strict=True)):
             assert found.shape == whole.shape
-            box = tiles.covering(level, region, margin=margin)
+            part = tiles.covering(level, region, margin=margin)
+            box = (..., *part)
             np.testing.assert_array_equal(found[box], whole[box])
-            touched = set(tiles.touching(level, box))
+            touched = set(tiles.touching(level, part))
             for unit in range(tiles.count(level)):
-                inside = tiles.box(level, unit)
+                inside = (..., *tiles.box(level, unit))
                 np.testing.assert_array_equal(found[inside], whole[inside] if unit in touched else 0)
-            window = pyramid.window(level, [(part.start, part.stop) for part in box])
+            window = pyramid.window(level, [(along.start, along.stop) for along in part])
             np.testing.assert_array_equal(window, whole[box])
         assert_levels(pyramid.levels(), levels)  # what was decoded before changes nothing
 
@@ -203,7 +220,15 @@ def test_whole_levels_may_not_be_written_to(model_of, make_levels):
             level[0, 0] = 1
 
 
-@pytest.mark.parametrize("tiles", [PHOTO, CUT])
+def test_a_tile_has_all_planes(model_of, make_levels):
+    pyramid = LatentPyramid.of(make_levels(COLOURS), tiles=COLOURS, model=model_of(COLOURS))
+    one = LatentPyramid.of(make_levels(CUT), tiles=CUT, model=model_of(CUT))
+    assert list(pyramid.payloads) == list(one.payloads)
+    sizes = decoded_sizes(pyramid, lambda p: p.window(0, [(31, 33), (0, 1)]))
+    assert sizes == [3 * size for size in decoded_sizes(one, lambda p: p.window(0, [(31, 33), (0, 1)]))]
+
+
+@pytest.mark.parametrize("tiles", [PHOTO, CUT, COLOURS])
 def test_a_cut_file_has_its_coarser_levels(model_of, make_levels, tiles):
     model, levels = model_of(tiles), make_levels(tiles)
     payloads = pack_latents(levels, tiles=tiles, model=model, section_bytes=0)
@@ -301,6 +326,9 @@ def test_levels_must_fit(model_of, make_levels):
     for wrong in (levels[1:], levels[::-1], [level[None] for level in levels]):
         with pytest.raises(OptionError, match="do not fit"):
             pack_latents(wrong, tiles=PHOTO, model=model)
+    for planes in (1, 3):
+        with pytest.raises(OptionError, match="do not fit"):
+            pack_latents([np.stack([level] * planes) for level in levels], tiles=TWO_COLOURS, model=model)
     levels[2][1, 1] = LARGEST_LATENT + 1
     with pytest.raises(OptionError, match="at most ±32767"):
         pack_latents(levels, tiles=PHOTO, model=model)

@@ -113,7 +113,10 @@ def make_units() -> MakeStored:
 
 @pytest.fixture(scope="session")
 def make_grid_stored() -> MakeStored:
-    """Sounds, photos and videos that are random grid fields; the levels in ``zeros`` are 0."""
+    """Sounds, photos and videos that are random grid fields; the levels in ``zeros`` are 0.
+
+    With ``planes`` a photo has a latent for each channel at every node.
+    """
 
     def make(
         *extents: int,
@@ -122,6 +125,7 @@ def make_grid_stored() -> MakeStored:
         level_count: int = 3,
         steps: int = 5,
         contraction: float = 0.8,
+        planes: bool = False,
         transform: ColourTransform = ColourTransform.NONE,
         rate: int = 100,
         timestamps: TimeStamps | None = None,
@@ -132,7 +136,8 @@ def make_grid_stored() -> MakeStored:
             description = _photo(*extents, channel_count=channel_count)
         else:
             description = _in_time(extents, rate=rate, timestamps=timestamps)
-        template = Template.PLANE if len(extents) < 3 else Template.VOLUME
+        template = Template.COLOUR if planes else Template.PLANE if len(extents) < 3 else Template.VOLUME
+        plane_count = channel_count if planes else 1
         architecture = GridArchitecture(
             level_count,
             len(extents),
@@ -142,10 +147,11 @@ def make_grid_stored() -> MakeStored:
             context_width=4,
             context_features=template.feature_count,
             stencil=stencil,
+            plane_count=plane_count,
         )
         generator = np.random.default_rng(seed)
         tensors = {name: _normal(generator, shape) for name, shape in architecture.tensor_shapes.items()}
-        tensors["gains"] = generator.uniform(0.3, 0.6, level_count)
+        tensors["gains"] = generator.uniform(0.3, 0.6, level_count * plane_count)
         tensors["W"] /= 4.0
         if "A" in tensors:
             tensors["A"] *= contraction / sup_norm(tensors["A"].astype(np.float32))
@@ -154,8 +160,9 @@ def make_grid_stored() -> MakeStored:
             architecture, integers, dict.fromkeys(tensors, 2.0**-10), 0.0, steps, colour_transform=transform
         )
         network = replace(network, contraction=proved_contraction(network.dequantised()))
-        tiles = LatentTiles.of(description.axes, level_count)
-        levels = [generator.integers(-3, 4, tiles.shape(level)) * (level not in zeros) for level in range(level_count)]
+        tiles = LatentTiles.of(description.axes, level_count, planes=architecture.planes)
+        shapes = [(*architecture.planes, *tiles.shape(level)) for level in range(level_count)]
+        levels = [generator.integers(-3, 4, shape) * (level not in zeros) for level, shape in enumerate(shapes)]
         pyramid = LatentPyramid.of(
             [level.astype(np.int32) for level in levels], tiles=tiles, model=network.context_model()
         )

@@ -82,10 +82,24 @@ def relative_error(found, expected):
     return np.sqrt(np.square(found - expected).mean() / np.square(varying).mean())
 
 
+EVERY_KIND = pytest.mark.parametrize(
+    ("axis_count", "options"),
+    [
+        (1, {}),
+        (2, {}),
+        (3, {}),
+        (2, {"planes": True}),
+        (2, {"planes": True, "channel_count": 2}),
+        (2, {"planes": True, "channel_count": 4}),
+    ],
+    ids=str,
+)
+
+
 @pytest.mark.parametrize("stencil", Stencil)
-@pytest.mark.parametrize("axis_count", [1, 2, 3])
-def test_the_whole_is_what_is_stored(make_grid_stored, axis_count, stencil):
-    stored = make_grid_stored(*EXTENTS[axis_count], stencil=stencil)
+@EVERY_KIND
+def test_the_whole_is_what_is_stored(make_grid_stored, axis_count, options, stencil):
+    stored = make_grid_stored(*EXTENTS[axis_count], stencil=stencil, **options)
     extents = stored.description.extents
     expected = stored.grid.network.dequantised().evaluate(
         stored.grid.latents.levels(), [np.arange(extent) + 0.5 for extent in extents]
@@ -94,19 +108,19 @@ def test_the_whole_is_what_is_stored(make_grid_stored, axis_count, stencil):
     assert_close(renderer(stored).render(axes), expected)
 
 
-@pytest.mark.parametrize("axis_count", [1, 2, 3])
+@EVERY_KIND
 @pytest.mark.parametrize("scale", [Fraction(3, 2), Fraction(2), Fraction(3)])
-def test_scales_of_few_shifts_are_evaluated_where_they_lie(make_grid_stored, axis_count, scale):
-    stored = make_grid_stored(*(2 * (extent // 2) for extent in EXTENTS[axis_count]))
+def test_scales_of_few_shifts_are_evaluated_where_they_lie(make_grid_stored, axis_count, options, scale):
+    stored = make_grid_stored(*(2 * (extent // 2) for extent in EXTENTS[axis_count]), **options)
     axes, places = on_grid(stored, [int(extent * scale) for extent in stored.description.extents])
     assert len(axes[0].shifted()) == scale.numerator
     assert_close(renderer(stored).render(axes), evaluated(stored, places))
 
 
-@pytest.mark.parametrize("axis_count", [1, 2, 3])
+@EVERY_KIND
 @pytest.mark.parametrize("side", [1, 4])
-def test_the_chunks_do_not_show(make_grid_stored, chunks, axis_count, side):
-    stored = make_grid_stored(*EXTENTS[axis_count], contraction=0.95)
+def test_the_chunks_do_not_show(make_grid_stored, chunks, axis_count, options, side):
+    stored = make_grid_stored(*EXTENTS[axis_count], contraction=0.95, **options)
     axes, _ = on_grid(stored, [extent * 2 for extent in EXTENTS[axis_count]])
     whole = renderer(stored).render(axes)
     chunks(*range(side, side + axis_count))
@@ -137,9 +151,9 @@ def test_what_travels_a_sample_a_step_crosses_chunks(make_grid_stored, chunks, t
 REGIONS = st.tuples(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
 
 
-@pytest.mark.parametrize("axis_count", [1, 2, 3])
-def test_a_region_has_the_bytes_of_the_whole(make_grid_stored, chunks, axis_count):
-    stored = make_grid_stored(*EXTENTS[axis_count])
+@EVERY_KIND
+def test_a_region_has_the_bytes_of_the_whole(make_grid_stored, chunks, axis_count, options):
+    stored = make_grid_stored(*EXTENTS[axis_count], **options)
     chunks(*(3, 4, 2)[:axis_count])
     drawn = renderer(stored)
 
@@ -186,8 +200,9 @@ class Watched:
         return self.latents.window(level, region)
 
 
-def test_a_region_reads_the_latents_that_it_needs(make_grid_stored, chunks):
-    stored = make_grid_stored(400, 40, steps=3)
+@pytest.mark.parametrize("planes", [False, True])
+def test_a_region_reads_the_latents_that_it_needs(make_grid_stored, chunks, planes):
+    stored = make_grid_stored(400, 40, steps=3, planes=planes)
     chunks(16, 16)
     watched = Watched(stored.grid.latents, (400, 40))
     axes, places = on_grid(stored, (400, 40))
@@ -274,8 +289,9 @@ def test_the_gpu_is_within_a_step_of_an_eight_bit_channel(make_grid_stored):
     assert np.abs(on_cpu - on_gpu).max() <= 1
 
 
-def test_a_signal_at_its_native_size(make_grid_stored):
-    stored = make_grid_stored(13, 9)
+@pytest.mark.parametrize("planes", [False, True])
+def test_a_signal_at_its_native_size(make_grid_stored, planes):
+    stored = make_grid_stored(13, 9, planes=planes)
     found = render_signal(read_file(write_file([stored]))[0], device="cpu")
     assert (found.description, found.timestamps) == (stored.description, None)
     assert_close(found.samples, evaluated(stored, on_grid(stored, (13, 9))[1]))
@@ -306,9 +322,10 @@ def test_a_signal_that_goes_down_is_the_mean_of_its_native_samples(make_grid_sto
     assert_close(mixed, tall.reshape(24, 2, 5, 3).mean(axis=2), atol=1e-6)
 
 
+@pytest.mark.parametrize("planes", [False, True])
 @pytest.mark.parametrize("counts", [(13, 9), (26, 18), (6, 4), (17, 30), (29, 5)])
-def test_a_region_of_a_signal_has_the_bytes_of_the_whole(make_grid_stored, chunks, counts):
-    stored = make_grid_stored(13, 9)
+def test_a_region_of_a_signal_has_the_bytes_of_the_whole(make_grid_stored, chunks, counts, planes):
+    stored = make_grid_stored(13, 9, planes=planes)
     chunks(4, 4)
     region = [(5, 4), (2, 7)]
     grids = [AxisGrid.of_count(native=n, count=m) for n, m in zip((13, 9), counts, strict=True)]
