@@ -68,7 +68,8 @@ _SOUND_LMBDA = 50.0
 """Relative λ of a sound over λ of a photo: quality 75 is some 25 dB (docs/sound.md)."""
 
 # Quality, and the logarithm to base 10 of λ at which photos have the PSNR of Pillow's JPEG (4:4:4) at
-# the same number (docs/grid.md): read off the medians of six crops up to 80, off two photos near the median from 85 to 95.
+# the same number (docs/grid.md): read off the medians of six crops up to 80, and off two photos near the
+# median from 85 to 95.
 _QUALITY_LOG_LMBDA = (
     (0, -1.2), (10, -1.82), (20, -2.26), (30, -2.5), (40, -2.71), (50, -2.87), (60, -3.03), (70, -3.22), (75, -3.33),
     (80, -3.5), (85, -3.8), (90, -4.05), (95, -4.4), (100, -6.0),
