@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import math
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,8 @@ from numpy.typing import NDArray
 
 import i2codec
 from i2codec.cli.main import main
+from i2codec.fit import clock
+from i2codec.fit.grid_loop import GridRun
 from i2codec.options import EncodeKeywords
 
 RATE = 8000
@@ -199,6 +203,23 @@ def test_noise_counts_where_a_ratio_is_asked_for() -> None:
 def test_noise_filling_leaves_silence_silent() -> None:
     data = i2codec.encode(file_of(np.zeros((RATE, 1))), tune="ear", **_DRAFT)
     assert not i2codec.decode(data).samples.any()
+
+
+def test_a_time_limit_is_for_all_units_of_a_long_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the clock is always a minute on, a fit takes one step: that of the networks, and those of five units."""
+    taken: list[str] = []
+    take_step = GridRun._take_step
+
+    def counted(run: GridRun, fraction: float) -> None:
+        taken.append(run._phase.name)
+        take_step(run, fraction)
+
+    monkeypatch.setattr(GridRun, "_take_step", counted)
+    monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 60.0))
+    source = file_of(music(2.6), rate=1000)  # at 1000 samples a second a unit has 4096
+    data = i2codec.encode(source, quality=50, time_limit=1.0, **_DRAFT)
+    assert i2codec.info(data)["units"] == 5
+    assert taken == ["fit", *(f"settle unit {unit}" for unit in range(5))]
 
 
 @pytest.mark.parametrize("layer", ["explicit", "unrolled", "implicit"])

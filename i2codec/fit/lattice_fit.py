@@ -114,7 +114,9 @@ class LatticeFit:
             priors=self._prior,
         )
         self._model.latents = self._objective.starting_latents(self.step)
-        self._effort = Effort(settings.preset.steps, seconds=settings.time_limit_s)
+        share = settings.preset.fit_share(unit_count)
+        self._effort = settings.effort(settings.preset.steps, share=share)
+        self._unit_effort = settings.effort(settings.preset.unit_steps, share=(1.0 - share) / unit_count)
         self._unit_count, self._corrected = unit_count, 0
 
     @property
@@ -264,7 +266,7 @@ class LatticeFit:
         preset = self._settings.preset
         pricing = Pricing(PriceGoal(self._pricing.lmbda), objective.point_count, OVERHEAD_BYTES)
         phase = replace(preset.settle, name=f"{preset.settle.name} {name}")
-        self._run(model, objective, phase, Effort(preset.unit_steps), pricing, Checkpoint())
+        self._run(model, objective, phase, self._unit_effort, pricing, Checkpoint())
 
     def _noise_levels(self, model: GridModel, unit: AnalysedUnit, latents: NDArray[np.int32]) -> NDArray[np.int32]:
         """Levels of the noise that fills a unit."""

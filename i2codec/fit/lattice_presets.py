@@ -53,6 +53,13 @@ class LatticePreset:
     hidden_width: int = 8
     width: int = 4
 
+    def fit_share(self, unit_count: int) -> float:
+        """What part of the time the networks of a sound of so many units take, by optimiser steps times units."""
+        if unit_count <= self.sampled_units:
+            return 1.0
+        fit_steps, unit_steps = self.steps * self.sampled_units, self.unit_steps * unit_count
+        return fit_steps / (fit_steps + unit_steps)
+
     def with_steps(self, steps: int) -> LatticePreset:
         """The same with another number of steps; those of units go with it."""
         return replace(self, steps=steps, unit_steps=max(1, round(self.unit_steps * steps / self.steps)))

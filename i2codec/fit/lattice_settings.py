@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from i2codec.container.section import INDEX_ENTRY, SECTION
 from i2codec.field.stencil import Stencil
+from i2codec.fit.effort import Effort
 from i2codec.fit.goals import Goal
 from i2codec.fit.lattice_presets import LatticePreset
 from i2codec.payload.grid_section import QuantisedGridNetwork, pack_grid_network
 from i2codec.payload.signal_section import SEGMENTS
 
+_LEAST_SECONDS = 1e-3
 _INDEXED_BESIDE = 3
 """Sections of a sound that the index has beside those of its units: signal, network, metadata."""
 
@@ -49,6 +51,11 @@ class LatticeSettings:
     seed: int = 0
     device: str = "cpu"
     time_limit_s: float | None = None
+
+    def effort(self, steps: int, *, share: float) -> Effort:
+        """So many steps, or a share of the time that there is."""
+        seconds = None if self.time_limit_s is None else max(_LEAST_SECONDS, share * self.time_limit_s)
+        return Effort(steps, seconds=seconds)
 
 
 @dataclass(frozen=True)
