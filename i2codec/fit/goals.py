@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from i2codec.errors import OptionError
@@ -64,15 +65,17 @@ AskedGoal = Goal | RelativePriceGoal
 DEFAULT_SNR_DB = 25.5
 """What a sound is fitted to where nothing is asked: half a decibel over what is promised."""
 
-_SOUND_LMBDA = 50.0
-"""Relative λ of a sound over λ of a photo: quality 75 is some 25 dB (docs/sound.md)."""
-
 # Quality, and the logarithm to base 10 of λ at which photos have the PSNR of Pillow's JPEG (4:4:4) at
 # the same number (docs/grid.md): read off the medians of six crops up to 80, and off two photos near the
 # median from 85 to 95. Just above 89 fits have latents for every channel.
 _QUALITY_LOG_LMBDA = (
     (0, -1.2), (10, -1.82), (20, -2.26), (30, -2.5), (40, -2.71), (50, -2.87), (60, -3.03), (70, -3.22), (75, -3.33),
     (80, -3.45), (85, -3.63), (89, -3.8), (90, -4.05), (95, -4.4), (100, -6.0),
+)  # fmt: skip
+# The same of sounds, λ over their power: quality 75 is some 25 dB (docs/sound.md).
+_SOUND_QUALITY_LOG_LMBDA = (
+    (0, 0.5), (10, -0.12), (20, -0.56), (30, -0.8), (40, -1.01), (50, -1.17), (60, -1.33), (70, -1.52), (75, -1.63),
+    (80, -1.8), (85, -2.12), (90, -2.72), (95, -3.6), (100, -4.3),
 )  # fmt: skip
 
 
@@ -87,11 +90,7 @@ def lmbda_of_quality(quality: int) -> float:
     >>> round(lmbda_of_quality(75), 6)
     0.000468
     """
-    if not 0 <= quality <= 100:
-        raise OptionError(f"quality {quality}; expected 0 to 100")
-    above = next(number for number, (knot, _) in enumerate(_QUALITY_LOG_LMBDA) if knot >= quality)
-    (low, at_low), (high, at_high) = _QUALITY_LOG_LMBDA[max(above - 1, 0)], _QUALITY_LOG_LMBDA[max(above, 1)]
-    return math.pow(10.0, at_low + (at_high - at_low) * (quality - low) / (high - low))
+    return _between(_QUALITY_LOG_LMBDA, quality)
 
 
 def sound_lmbda_of_quality(quality: int) -> float:
@@ -100,4 +99,13 @@ def sound_lmbda_of_quality(quality: int) -> float:
     >>> round(sound_lmbda_of_quality(75), 4)
     0.0234
     """
-    return _SOUND_LMBDA * lmbda_of_quality(quality)
+    return _between(_SOUND_QUALITY_LOG_LMBDA, quality)
+
+
+def _between(knots: Sequence[tuple[int, float]], quality: int) -> float:
+    """λ on straight lines between logarithms."""
+    if not 0 <= quality <= 100:
+        raise OptionError(f"quality {quality}; expected 0 to 100")
+    above = max(1, next(number for number, (knot, _) in enumerate(knots) if knot >= quality))
+    (low, at_low), (high, at_high) = knots[above - 1 : above + 1]
+    return math.pow(10.0, at_low + (at_high - at_low) * (quality - low) / (high - low))
