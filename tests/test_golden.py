@@ -20,7 +20,7 @@ from i2codec.signal.timestamps import TimeStamps
 
 _FOLDER = Path(__file__).parent / "golden"
 _NAMES = ["photo_v1", "transparent_v1", "heights_v1", "sound_v1", "video_v1", "shape_v1"]
-_GRID_NAMES = ["grid_photo_v1"]
+_GRID_NAMES = ["grid_photo_v1", "planes_photo_v1"]
 _LATTICE_NAMES = ["lattice_v1"]
 _LARGEST_MEMORY = 512 * 2**20
 

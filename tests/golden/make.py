@@ -19,6 +19,7 @@ from PIL import Image
 import i2codec
 from i2codec.field.grid_architecture import GridArchitecture
 from i2codec.field.stencil import Stencil
+from i2codec.latents.template import Template
 from i2codec.media.image import photo_from_array
 from i2codec.options import EncodeKeywords
 from i2codec.payload.file import StoredSignal, read_file, write_file
@@ -115,13 +116,22 @@ def film_with_sound() -> bytes:
     return write_file([*pictures, *track])
 
 
-def grid_photo() -> bytes:
+def grid_photo(template: Template) -> bytes:
     """A photo of two tiles with a random grid field: sparse latents, one level of zeros, some tensors at 0."""
     axes = (Axis(AxisName.Y, 40), Axis(AxisName.X, 1100))
     colours = (ChannelRole.RED, ChannelRole.GREEN, ChannelRole.BLUE)
     description = SignalDescription(Kind.PHOTO, axes, colours, SampleFormat.UINT8)
     architecture = GridArchitecture(
-        5, 2, 3, hidden_width=4, width=2, context_width=8, context_count=2, stencil=Stencil.CROSS
+        5,
+        2,
+        3,
+        hidden_width=4,
+        width=2,
+        context_width=8,
+        context_features=template.feature_count,
+        context_count=2,
+        stencil=Stencil.CROSS,
+        plane_count=3 if template is Template.COLOUR else 1,
     )
     generator = np.random.default_rng(3)
     integers = {name: generator.integers(-9, 10, shape) for name, shape in architecture.tensor_shapes.items()}
@@ -132,12 +142,10 @@ def grid_photo() -> bytes:
     network = QuantisedGridNetwork(architecture, integers, dict.fromkeys(integers, 2.0**-5), 0.0, 7)
     network = replace(network, quantisation_steps={**network.quantisation_steps, "A": 2.0**-8})
     network = replace(network, contraction=proved_contraction(network.dequantised()))
-    tiles = LatentTiles.of(axes, 5)
+    tiles = LatentTiles.of(axes, 5, planes=architecture.planes)
+    shapes = [(*tiles.planes, *tiles.shape(level)) for level in range(5)]
     levels = [
-        (generator.integers(-40, 41, tiles.shape(level)) * (generator.random(tiles.shape(level)) < 0.003)).astype(
-            np.int32
-        )
-        for level in range(5)
+        (generator.integers(-40, 41, shape) * (generator.random(shape) < 0.003)).astype(np.int32) for shape in shapes
     ]
     levels[3][...] = 0
     pyramid = LatentPyramid.of(levels, tiles=tiles, model=network.context_model())
@@ -175,7 +183,8 @@ CASES: dict[str, Callable[[], bytes]] = {
     "sound_v1": lambda: encoded(sound(9000, channels=1), width=6),  # two segments
     "video_v1": film_with_sound,
     "shape_v1": lambda: encoded(torus(), width=12),
-    "grid_photo_v1": grid_photo,
+    "grid_photo_v1": lambda: grid_photo(Template.PLANE),
+    "planes_photo_v1": lambda: grid_photo(Template.COLOUR),
     "lattice_v1": lattice,
 }
 
