@@ -104,7 +104,7 @@ def features(planes: Sequence[Tensor], level: int, *, before: PlanesBefore = ())
     for offsets in before:
         earlier = torch.cat([torch.zeros_like(padded[:1]), earlier[:-1]])
         read += [shifted(earlier, dy, dx) for dy, dx in offsets]
-    halving = int(before is not PLANES_OF_COLOUR)
+    halving = int(before != PLANES_OF_COLOUR)
     if level + 1 < len(planes):
         read += _nearest(planes[level + 1], plane.shape, plane_factor=2**halving)
     else:

@@ -112,7 +112,7 @@ class Layout:
         """Node over a ``column`` and stride of the plane that is co-located ``by`` levels above; zeros without one."""
         if level + by >= len(self.shapes):
             return 0, 0
-        halvings = 0 if self.before is PLANES_OF_COLOUR else by
+        halvings = 0 if self.before == PLANES_OF_COLOUR else by
         return self.first(level + by, plane >> halvings) + (column >> by), self.stride(level + by)
 
     def deltas(self, level: int) -> NDArray[np.int64]:
