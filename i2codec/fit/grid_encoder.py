@@ -141,6 +141,7 @@ class GridEncoder:
         prior_number, model = self._start(architecture, target, lmbda=pricing.lmbda, at_picture=at_picture)
         objective = GridObjective.of(target, weights, level_count=architecture.level_count)
         phases = settings.preset.picture_phases if at_picture else settings.preset.phases
+        correction = replace(settings.preset.correction, synthesis_factor=phases[-1].synthesis_factor)
         self._fit(model, objective, pricing, phases)
         stored = self._finished(model, objective, pricing, prior_number)
         corrections = 0 if settings.time_limit_s is not None else _MOST_CORRECTIONS
@@ -148,7 +149,7 @@ class GridEncoder:
         for attempt in range(1, corrections + 1):
             if not pricing.retry(distortion=self.distortion, size_bytes=_size_bytes(stored)):
                 break
-            self._fit(model, objective, pricing, [settings.preset.correction], attempt=attempt)
+            self._fit(model, objective, pricing, [correction], attempt=attempt)
             stored = self._finished(model, objective, pricing, prior_number)
             found.append((stored, self.distortion))
 

@@ -13,6 +13,8 @@ _SIZE_EXPONENT = -1.5
 _FOLLOWING = 0.3  # part of what is missing that a correction makes up for
 _FIRST_CORRECTION = 0.15  # of the fit: before that neither size nor distortion says much
 _SMALLEST, _LARGEST = 1e-7, 10.0
+# Near it λ is 1e-4 in photos that are hard; above, eight decibels are a decade (docs/grid.md, High quality).
+_HIGH_PSNR_DB, _HIGH_LMBDA = 38.5, 1e-4
 # Logarithms of size and of distortion over that of λ, where a fit has not shown them yet.
 _SIZE_SLOPE, _DISTORTION_SLOPE = -0.67, 0.56
 _LEAST_OF_SLOPE, _MOST_OF_SLOPE = 0.3, 1.5
@@ -53,6 +55,8 @@ class Pricing:
             case SizeGoal():
                 bpp = self.goal.size_bytes * 8 / self.point_count
                 self.lmbda = _within_bounds(0.004 * math.pow(bpp / 0.35, _SIZE_EXPONENT))
+            case PsnrGoal(wanted_db) if wanted_db > _HIGH_PSNR_DB:
+                self.lmbda = _within_bounds(_HIGH_LMBDA * math.pow(10.0, (_HIGH_PSNR_DB - wanted_db) / 8.0))
             case PsnrGoal(wanted_db):
                 self.lmbda = _within_bounds(0.004 * math.pow(10.0, (29.0 - wanted_db) / 10.0))
 

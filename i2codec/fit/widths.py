@@ -68,6 +68,7 @@ def width_for_price(architecture: Architecture, fit: FieldFit, goal: PriceGoal) 
     costs: dict[int, float] = {}
 
     def cost(width: int) -> float:
+        """Distortion + λ · rate after a short fit, which is made once."""
         if width not in costs:
             probed = replace(architecture, width=width)
             rate = (_bits(probed) + 8 * fit.overhead_bytes) / fit.description.point_count

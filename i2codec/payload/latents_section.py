@@ -239,6 +239,7 @@ class LatentPyramid:
 
     def _areas(self, level: int, box: Box) -> Above:
         def above(steps: int) -> Grid | None:
+            """The area over the box, from tiles that are decoded when they are asked for."""
             if level + steps >= self.tiles.level_count:
                 return None
             unit, inner = self.tiles.above(level, box, steps=steps)

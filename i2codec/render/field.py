@@ -186,9 +186,11 @@ class Field:
         from i2codec.field.module import ImplicitField
 
         def derivatives_of(network: StoredNetwork) -> Callable[[Float64s], Float64s]:
+            """All of them as a function of a unit's own coordinates."""
             module = ImplicitField.from_stored(network).double().requires_grad_(False)
 
             def differentiate(points: Float64s) -> Float64s:
+                """By coordinates that are the unit's own."""
                 point = torch.from_numpy(points).requires_grad_()
                 values = module(point)
                 for _ in range(order):

@@ -119,7 +119,8 @@ def test_the_start_follows_from_the_goal() -> None:
     assert _pricing(SizeGoal(round(0.35 * _POINTS / 8))).lmbda == pytest.approx(0.004, rel=1e-3)
     assert _pricing(PsnrGoal(29.0)).lmbda == pytest.approx(0.004)
     assert _pricing(SizeGoal(40_000)).lmbda < _pricing(SizeGoal(10_000)).lmbda
-    assert _pricing(PsnrGoal(39.0)).lmbda == pytest.approx(0.0004)
+    assert _pricing(PsnrGoal(38.5)).lmbda == pytest.approx(0.004 * 10.0**-0.95)
+    assert _pricing(PsnrGoal(46.5)).lmbda == pytest.approx(0.00001)  # where fits start at the picture
 
 
 @pytest.mark.parametrize("goal", [SizeGoal(1), SizeGoal(10**9), PsnrGoal(0.1), PsnrGoal(200.0)])
